@@ -1,0 +1,1 @@
+"""From a question to a footnoted answer. Read `rag/pipeline.py` first."""

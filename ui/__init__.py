@@ -1,0 +1,1 @@
+"""How people use Footnoted: the page and the `footnoted` command."""
