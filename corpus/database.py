@@ -1,0 +1,299 @@
+"""The library's SQLite file: its schema, its connections, and what its faults mean in words.
+
+insights ──► passages ──► vectors        a deleted insight takes its passages and their vectors along
+                 │
+                 └──► passages_fts       kept in step by triggers, so no code path can forget it
+"""
+
+import os
+import sqlite3
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from corpus.errors import LibraryError
+
+APPLICATION_ID = 0x466F6F74  # "Foot": tells our files from other SQLite files
+VERSION = 1
+BUSY_SECONDS = 30.0
+
+SCHEMA = (
+    """CREATE TABLE insights (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        insight_id TEXT NOT NULL UNIQUE,
+        content_id TEXT NOT NULL,
+        text TEXT NOT NULL,
+        title TEXT NOT NULL,
+        author TEXT NOT NULL,
+        source TEXT NOT NULL,
+        url TEXT NOT NULL,
+        date TEXT NOT NULL,
+        tags TEXT NOT NULL,
+        note TEXT NOT NULL,
+        added_at TEXT NOT NULL,
+        about TEXT AS (title || ' ' || author || ' ' || source || ' ' || tags || ' ' || note)
+    )""",
+    "CREATE INDEX insights_by_content ON insights (content_id)",
+    # AUTOINCREMENT: a key that an index file still remembers must never come to mean another passage.
+    """CREATE TABLE passages (
+        key INTEGER PRIMARY KEY AUTOINCREMENT,
+        passage_id TEXT NOT NULL UNIQUE,
+        insight_id TEXT NOT NULL REFERENCES insights (insight_id) ON DELETE CASCADE,
+        start INTEGER NOT NULL,
+        "end" INTEGER NOT NULL
+    )""",
+    "CREATE INDEX passages_by_insight ON passages (insight_id)",
+    """CREATE TABLE vectors (
+        key INTEGER NOT NULL REFERENCES passages (key) ON DELETE CASCADE,
+        fingerprint TEXT NOT NULL,
+        vector BLOB NOT NULL,
+        PRIMARY KEY (key, fingerprint)
+    )""",
+    "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL)",
+    "CREATE VIRTUAL TABLE passages_fts USING fts5 (text, about, tokenize = 'porter unicode61 remove_diacritics 2')",
+    """CREATE TRIGGER passage_added AFTER INSERT ON passages BEGIN
+        INSERT INTO passages_fts (rowid, text, about)
+        SELECT new.key, substr(text, new.start + 1, new."end" - new.start), about
+        FROM insights WHERE insight_id = new.insight_id;
+    END""",
+    """CREATE TRIGGER passage_removed AFTER DELETE ON passages BEGIN
+        DELETE FROM passages_fts WHERE rowid = old.key;
+    END""",
+    """CREATE TRIGGER insight_described AFTER UPDATE OF title, author, source, tags, note ON insights BEGIN
+        UPDATE passages_fts SET about = new.about
+        WHERE rowid IN (SELECT key FROM passages WHERE insight_id = new.insight_id);
+    END""",
+)
+
+
+class Database:
+    """One library file; each thread gets a connection of its own.
+
+    Opens, checks and, with `create`, makes the file. Where the file or its folder can't be written it is opened for
+    reading (`read_only`). Raises LibraryError if it is missing, foreign, newer than this program or damaged.
+    """
+
+    def __init__(self, path: Path, *, create: bool = False) -> None:
+        self.path = path
+        self.read_only = False
+        self._threads = threading.local()
+        self._connections: dict[threading.Thread, sqlite3.Connection] = {}
+        self._lock = threading.Lock()
+        self._closed = False
+        self._mode = "mode=rw"
+        with explained(path):
+            self._check_file(create)
+            try:
+                self._check_contents(create)
+            except BaseException:
+                self.close()
+                raise
+
+    def connection(self) -> sqlite3.Connection:
+        """This thread's connection, in autocommit mode. Raises LibraryError after `close`."""
+        if self._closed:
+            raise LibraryError(f"{self.path} was closed.", "Open it again.")
+        found: sqlite3.Connection | None = getattr(self._threads, "connection", None)
+        if found is None:
+            found = self._connect()
+            self._threads.connection = found
+            with self._lock:
+                for thread in [thread for thread in self._connections if not thread.is_alive()]:
+                    self._connections.pop(thread).close()
+                self._connections[threading.current_thread()] = found
+        return found
+
+    def rows(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
+        """All rows of a query."""
+        with explained(self.path):
+            return self.connection().execute(sql, values).fetchall()
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """All the writes inside take effect together when it ends, or none of them."""
+        if self.read_only:
+            raise read_only_error(self.path)
+        with explained(self.path), _between(self.connection(), "BEGIN IMMEDIATE") as connection:
+            yield connection
+
+    @contextmanager
+    def snapshot(self) -> Iterator[sqlite3.Connection]:
+        """All the reads inside see the same state."""
+        with explained(self.path), _between(self.connection(), "BEGIN") as connection:
+            yield connection
+
+    def close(self) -> None:
+        """Close every thread's connection. May be called twice."""
+        with self._lock:
+            self._closed = True
+            for connection in self._connections.values():
+                connection.close()
+            self._connections.clear()
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            f"{self.path.absolute().as_uri()}?{self._mode}",
+            uri=True,
+            timeout=BUSY_SECONDS,
+            isolation_level=None,
+            check_same_thread=False,  # so that `close` can close those of other threads
+        )
+        connection.execute("PRAGMA foreign_keys = ON")
+        return connection
+
+    def _check_file(self, create: bool) -> None:
+        """Look at the file before SQLite does: it would leave files beside a foreign one."""
+        try:
+            with self.path.open("rb") as file:
+                start = file.read(16)
+        except FileNotFoundError:
+            if not create:
+                raise LibraryError(
+                    f"There is no library at {self.path}.",
+                    f"To make one: footnoted library add FILE --library {self.path}",
+                ) from None
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._mode = "mode=rwc"
+            return
+        if start != b"SQLite format 3\0" and not (create and not start):
+            raise _foreign(self.path)
+        if not writable(self.path):
+            self.read_only = True
+            self._mode = "mode=ro"
+
+    def _check_contents(self, create: bool) -> None:
+        if self.read_only:
+            self._settle_reading()
+        connection = self.connection()
+        if create and not self.read_only and _is_blank(connection):
+            _retried(lambda: connection.execute("PRAGMA journal_mode = WAL"))
+            with self.transaction():
+                if _is_blank(connection):  # unless another process was faster
+                    _make_schema(connection)
+        (application,) = connection.execute("PRAGMA application_id").fetchone()
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if application != APPLICATION_ID:
+            raise _foreign(self.path)
+        if version > VERSION:
+            raise LibraryError(
+                f"{self.path} was made by a newer Footnoted (its format is {version}, this program knows {VERSION}).",
+                "Update Footnoted, then open it again.",
+            )
+
+    def _settle_reading(self) -> None:
+        """In a folder where SQLite can't write its helper files, read the file as one that nobody changes."""
+        try:
+            self.connection().execute("SELECT count(*) FROM sqlite_master").fetchone()
+        except sqlite3.OperationalError:
+            log = Path(f"{self.path}-wal")
+            if log.exists() and log.stat().st_size:  # it holds insights that reading the file alone would miss
+                raise LibraryError(
+                    f"{self.path} was not closed properly and can't be mended in a read-only folder.",
+                    "Copy it and its -wal file to a folder that you may write to, and open it there.",
+                ) from None
+            self.close()
+            self._closed = False
+            self._threads = threading.local()
+            self._mode = "immutable=1"
+
+
+def writable(path: Path) -> bool:
+    """Whether the file and its folder, where SQLite keeps its helper files, may be written."""
+    return os.access(path, os.W_OK) and os.access(path.absolute().parent, os.W_OK)
+
+
+@contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Turn the faults of SQLite and of the file system into a LibraryError in words."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise _in_words(path, error) from error
+    except OSError as error:
+        raise LibraryError(
+            f"{path} can't be opened: {error.strerror or error}.", "Check the path and your permissions."
+        ) from error
+    except ValueError as error:
+        if "null" not in str(error):  # a path with a NUL character; anything else is a fault of ours
+            raise
+        raise LibraryError(f"{str(path)!r} can't be the name of a file.", "Choose another name.") from error
+
+
+def read_only_error(path: Path) -> LibraryError:
+    """What a user reads who tries to change a library that can only be read."""
+    return LibraryError(
+        f"{path} can only be read.", "Copy it to a folder that you may write to, and name it with --library."
+    )
+
+
+def _in_words(path: Path, error: sqlite3.Error) -> LibraryError:
+    name: str = getattr(error, "sqlite_errorname", "")
+    if name.startswith(("SQLITE_BUSY", "SQLITE_LOCKED")):
+        return LibraryError(f"Another program is writing to {path}.", "Wait until it is done, then try again.")
+    if name.startswith("SQLITE_FULL"):
+        return LibraryError(
+            f"There is no room left on the disk for {path}.",
+            "Free some space, then try again; nothing that was added before is lost.",
+        )
+    if name.startswith("SQLITE_READONLY"):
+        return read_only_error(path)
+    if name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+        return LibraryError(
+            f"{path} is damaged ({error}).",
+            "Put back a copy of it, or make a new one: footnoted library add FILE --library NEW.db",
+        )
+    if isinstance(error, sqlite3.ProgrammingError) and "closed" in str(error):
+        return LibraryError(f"{path} was closed.", "Open it again.")
+    return LibraryError(
+        f"{path} can't be read or written ({error}).", "Check that its disk is there, has room and may be written."
+    )
+
+
+def _foreign(path: Path) -> LibraryError:
+    return LibraryError(
+        f"{path} is not a Footnoted library.",
+        f"To make one from it: footnoted library add {path} --library NEW.db",
+    )
+
+
+def _is_blank(connection: sqlite3.Connection) -> bool:
+    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    return not tables and not application
+
+
+def _make_schema(connection: sqlite3.Connection) -> None:
+    for statement in SCHEMA:
+        connection.execute(statement)
+    connection.executemany("INSERT INTO meta VALUES (?, ?)", [("library_id", uuid.uuid4().hex), ("revision", "0")])
+    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    connection.execute(f"PRAGMA user_version = {VERSION}")
+
+
+@contextmanager
+def _between(connection: sqlite3.Connection, begin: str) -> Iterator[sqlite3.Connection]:
+    connection.execute(begin)
+    try:
+        yield connection
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:  # a full disk has already rolled back
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _retried(action: Callable[[], object]) -> None:
+    """SQLite doesn't wait by itself when two processes switch a new file to WAL at once."""
+    until = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            action()
+            return
+        except sqlite3.OperationalError as error:
+            if not error.sqlite_errorname.startswith("SQLITE_BUSY") or time.monotonic() > until:
+                raise
+            time.sleep(0.02)
