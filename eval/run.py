@@ -103,7 +103,7 @@ def answering(insights: Sequence[Insight], config: Config, report: Report) -> It
 
     # Files may still be open on an error's way out: a folder that can't be removed must not hide the error.
     temporary = tempfile.TemporaryDirectory(prefix="footnoted-eval-", ignore_cleanup_errors=True)
-    with temporary as folder, open_library(Path(folder) / "library") as library:
+    with temporary as folder, open_library(Path(folder) / "library", create=True) as library:
         library.add(insights)
         yield open_pipeline(library, config, report).ask
 

@@ -14,6 +14,7 @@ import pytest
 
 from corpus.errors import UsageError
 from corpus.insight import Insight, Passage, make_insight
+from corpus.library import Library
 from eval.cli import add_arguments, main
 from eval.measures import MEASURES
 from eval.questions import Question
@@ -210,6 +211,23 @@ def test_evaluate_asks_one_library_with_distractors(folders: Path) -> None:
     assert data["models"] == {"writer": "w1"}
     assert any("zz" in line for line in said), "gold that isn't in the library is told"
     assert json.loads((folders / "out.json").read_text()) == json.loads(json.dumps(data))
+
+
+def test_the_library_is_one_and_temporary(folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[int, Path]] = []
+
+    class Scripted:
+        ask = staticmethod(scripted)
+
+    def open_scripted(library: Library, config: Config, report: Report) -> Scripted:
+        seen.append((library.count(), library.path))
+        return Scripted()
+
+    monkeypatch.setattr("rag.pipeline.open_pipeline", open_scripted)
+    data = evaluate(folders / "rail", [folders / "more"], "dev")
+    ((count, path),) = seen
+    assert (count, data["questions"]) == (2, 3)
+    assert not path.parent.exists()
 
 
 def test_evaluate_refuses_before_it_starts(folders: Path) -> None:
