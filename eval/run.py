@@ -98,7 +98,6 @@ def results(
 def answering(insights: Sequence[Insight], config: Config, report: Report) -> Iterator[AnswerFn]:
     """The real pipeline over a library of these insights, which lives in a temporary folder as long as it is asked."""
     from corpus.library import open_library  # here, so that whoever only reads results waits for neither
-
     from rag.pipeline import open_pipeline
 
     # Files may still be open on an error's way out: a folder that can't be removed must not hide the error.
