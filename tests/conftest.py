@@ -3,13 +3,17 @@
 import hashlib
 import re
 import socket
+import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from corpus.insight import Insight, make_insight
+from corpus.errors import ModelError
+from corpus.insight import Insight, Passage, make_insight
+from rag.datatypes import Answer, Citation, Claim, Evidence, Hit, Phase, Status, Step, Trace, Turn, Verdict
 
 LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 
@@ -73,3 +77,131 @@ class HashEmbedder:
 @pytest.fixture
 def embedder() -> HashEmbedder:
     return HashEmbedder()
+
+
+# ------------------------------------------------------------------------------------------------ the page's engine
+
+HOSTILE = (
+    "<img src=x onerror=window.pwned=1><script>window.pwned=2</script> ${window.pwned=3} `${window.pwned=4}` "
+    "{{value}} C:\\temp\\new </mark></blockquote><svg><a href='javascript:window.pwned=5'><text>x</text></a></svg> "
+    "![p](https://elsewhere.example/p.png) \"'> <style>*{display:none}</style>"
+)
+
+
+class ScriptedLibrary:
+    """A library in memory with the six insights, a hostile one, and enough others to need a second page."""
+
+    name = "Trains & <b>bread</b>"
+
+    def __init__(self, insights: Sequence[Insight]) -> None:
+        more = [make_insight(f"Filler {n}: a shed in Port {n} held {n} crates of rope.") for n in range(45)]
+        hostile = make_insight(
+            HOSTILE, insight_id="x\"'><1", title=HOSTILE, author=HOSTILE, tags=[HOSTILE], note=HOSTILE
+        )
+        self.all = [*insights, hostile, *more]
+
+    def count(self) -> int:
+        return len(self.all)
+
+    def get(self, insight_id: str) -> Insight | None:
+        return next((i for i in self.all if i.insight_id == insight_id), None)
+
+    def insights(self, query: str = "", offset: int = 0, limit: int | None = None) -> list[Insight]:
+        found = [i for i in self.all if query.casefold() in f"{i.title} {i.text}".casefold()]
+        return found[offset:][:limit]
+
+
+class ScriptedEngine:
+    """Answers from a script, in real records; the question's words choose the scene."""
+
+    def __init__(self, insights: Sequence[Insight], pause: float = 0.0) -> None:
+        self.library = ScriptedLibrary(insights)
+        self.pause = pause
+        self.running = 0  # streams under way, and the most there ever were
+        self.most = 0
+        self.history: tuple[Turn, ...] = ()
+
+    def hit(self, insight_id: str, rank: int = 1) -> Hit:
+        insight = self.library.get(insight_id)
+        assert insight is not None
+        passage = Passage(f"{insight_id}#0", insight_id, insight.text, 0, len(insight.text))
+        return Hit(passage, insight, score=1 - rank / 10, rank=rank, signals={"dense": 1 - rank / 10})
+
+    def cite(self, insight_id: str, quote: str) -> Citation:
+        start = self.hit(insight_id).insight.text.index(quote)
+        return Citation(f"{insight_id}#0", start, start + len(quote))
+
+    def stream(
+        self, question: str, history: Sequence[Turn] = (), stopped: Callable[[], bool] = lambda: False
+    ) -> Iterator[Step]:
+        self.history = tuple(history)
+        self.running += 1
+        self.most = max(self.most, self.running)
+        try:
+            yield from self._scene(question, stopped)
+        finally:
+            self.running -= 1
+
+    def _scene(self, question: str, stopped: Callable[[], bool]) -> Iterator[Step]:
+        if "broken" in question:
+            raise ModelError("The writer doesn't answer.", "Start it, then ask again.")
+        if "crash" in question:
+            raise ValueError("secret internals")
+        hits = tuple(self.hit(id_, rank) for rank, id_ in enumerate(("s2", "s1", "s6", "s3"), 1))
+        draft = Answer(question, Status.ANSWERED)
+        yield Step(Phase.SEARCHING, draft)
+        time.sleep(self.pause)
+        if "tungsten" in question:
+            yield Step(Phase.READING, replace(draft, hits=hits))
+            yield Step(Phase.DONE, Answer(question, Status.NOT_IN_LIBRARY, hits=hits, nearest=hits[:3]))
+            return
+        cites = [
+            self.cite("s2", "Ottavia Brandt counted 310 suitcases on one sleeper."),
+            self.cite("s1", "Quill Logistics moved 40% of its parcels by night train."),
+            self.cite("s1", "Rail freight loses to lorries on the last mile."),
+        ]
+        claims = [
+            Claim("Parcels do: Quill Logistics moved 40% of its own that way.", (cites[1],), 0.96, Verdict.SUPPORTED),
+            Claim("So do tourists, with 310 suitcases on one sleeper!", (cites[0],), 0.91, Verdict.SUPPORTED),
+            Claim("On the last mile rail still loses to lorries", (cites[2], cites[0]), 0.88, Verdict.SUPPORTED),
+        ]
+        if "hostile" in question:
+            hits = (self.hit("x\"'><1"), *hits)
+            text = hits[0].insight.text
+            cites = [Citation("x\"'><1#0", 0, len(text)), *cites]
+            claims = [Claim(HOSTILE, (cites[0],), 0.9, Verdict.SUPPORTED), *claims]
+        by_id = {hit.passage.passage_id: hit for hit in hits}
+        evidence = tuple(Evidence(by_id[c.passage_id], c, 0.9) for c in cites[:2])
+        draft = replace(draft, hits=hits, evidence=evidence)
+        yield Step(Phase.READING, draft)
+        while "endless" in question or "hold" in question:
+            if stopped():
+                return
+            time.sleep(0.01)
+        time.sleep(self.pause)
+        for n in range(1, len(claims) + 1):
+            newest = replace(claims[n - 1], verdict=Verdict.UNCHECKED)
+            yield Step(Phase.WRITING, replace(draft, claims=(*claims[: n - 1], newest)))
+            if "slowly" in question:
+                while not stopped():
+                    time.sleep(0.01)
+                return
+            time.sleep(self.pause)
+        status = Status.PARTLY if "tomorrow" in question else Status.ANSWERED
+        trace = Trace(
+            library=self.library.name, seconds={"total": 1.23456}, models={"reader": "r1"}, tokens={"prompt": 9}
+        )
+        yield Step(Phase.DONE, replace(draft, status=status, claims=tuple(claims), trace=trace))
+
+    def search(self, query: str, k: int = 10) -> list[Hit]:
+        if "broken" in query:
+            raise ModelError("The embedder doesn't answer.", "Start it, then search again.")
+        return [self.hit(id_, rank) for rank, id_ in enumerate(("s3", "s4", "s5"), 1)][:k]
+
+    def related(self, insight_id: str, k: int = 5) -> list[Hit]:
+        return [self.hit(id_, rank) for rank, id_ in enumerate(("s1", "s2", "s6"), 1) if id_ != insight_id][:k]
+
+
+@pytest.fixture
+def scripted(six_insights: list[Insight]) -> ScriptedEngine:
+    return ScriptedEngine(six_insights)

@@ -1,0 +1,310 @@
+"""From records to the page's HTML: pure functions, one template environment that escapes everything.
+
+Gradio's own sanitiser lets working links, images and overlays through, so no text of a model, a user or an
+insight reaches the page except through these templates. Newlines, backslashes, `${` and backticks stay literal.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from corpus.insight import Insight
+from rag.datatypes import Answer, Hit, Phase, Status, Verdict
+from ui.record import NOT_IN_LIBRARY, answer_text, claim_numbers, find, number, shown, split_end
+
+KEEP = 280  # characters of an insight kept on each side of a marked stretch
+PREVIEW = 180
+ALSO_READ = 8
+
+PHASES = {
+    Phase.SEARCHING: "Searching your insights",
+    Phase.READING: "Reading what was found",
+    Phase.WRITING: "Writing, and checking each sentence",
+}
+WAITING = "Waiting for another answer to finish"
+
+STATIC = Path(__file__).parent / "static"
+_environment = Environment(
+    loader=FileSystemLoader(STATIC), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One question on the page and how far its answer is."""
+
+    turn: int  # counts from 0 within a conversation; ties chips to their cards
+    question: str
+    answer: Answer | None = None
+    phase: Phase | None = None  # None before the first step
+    waiting: bool = False  # another question is being answered
+    problem: str = ""  # a sentence: what went wrong and what to do
+    stopped: bool = False
+
+    @property
+    def done(self) -> bool:
+        """Whether this is the finished answer."""
+        return self.phase is Phase.DONE
+
+    @property
+    def busy(self) -> bool:
+        """Whether more is to come."""
+        return not (self.done or self.problem or self.stopped)
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A stretch of an insight's text, marked if it supports a sentence."""
+
+    text: str
+    marked: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """An insight in the sources panel."""
+
+    anchor: str
+    number: int | None
+    insight: Insight
+    segments: tuple[Segment, ...]
+
+    @property
+    def heading(self) -> str:
+        """What the card is called."""
+        return heading(self.insight)
+
+
+@dataclass(frozen=True, slots=True)
+class Cards:
+    """The sources of one answer: the cited ones, those read but not cited, or the nearest if there's no answer."""
+
+    cited: tuple[Card, ...] = ()
+    also_read: tuple[Card, ...] = ()
+    nearest: tuple[Card, ...] = ()
+
+    def all(self) -> tuple[Card, ...]:
+        """Every card of the answer."""
+        return (*self.cited, *self.also_read, *self.nearest)
+
+
+# --------------------------------------------------------------------------------------------------- conversation
+
+
+def thread(exchanges: Sequence[Exchange], notice: str = "") -> str:
+    """The conversation; `notice` says why the last input was not taken."""
+    bubbles = [_bubble(exchange) for exchange in exchanges]
+    return _render("thread", bubbles=bubbles, notice=notice, busy=bool(exchanges) and exchanges[-1].busy)
+
+
+def bubble(exchange: Exchange) -> str:
+    """One question with its answer."""
+    return _render("bubble", b=_bubble(exchange))
+
+
+def sources(exchanges: Sequence[Exchange]) -> str:
+    """The sources panel: one section for each answer, all but the last hidden until one of its chips is used."""
+    sections = [(exchange.turn, cards(exchange)) for exchange in exchanges]
+    return _render("sources", sections=[(turn, group) for turn, group in sections if group.all()])
+
+
+def cards(exchange: Exchange) -> Cards:
+    """The cards that the chips of an exchange point to."""
+    answer, turn = exchange.answer, exchange.turn
+    if answer is None or not (answer.evidence or exchange.done):
+        return Cards()
+    if answer.status is Status.NOT_IN_LIBRARY and exchange.done:
+        nearest = _unique(answer.nearest)
+        return Cards(nearest=tuple(_card(f"fn-card-{turn}-n{i}", None, h.insight) for i, h in enumerate(nearest, 1)))
+    numbers = number(answer)
+    spans = _spans(answer)
+    found = _unique([*(evidence.hit for evidence in answer.evidence), *answer.hits])
+    by_id = {hit.insight.insight_id: hit.insight for hit in found}
+    cited = tuple(_card(f"fn-card-{turn}-{n}", n, by_id[id_], spans.get(id_, ())) for id_, n in numbers.items())
+    rest = [insight for id_, insight in by_id.items() if id_ not in numbers][:ALSO_READ]
+    also_read = tuple(_card(f"fn-card-{turn}-r{i}", None, insight) for i, insight in enumerate(rest, 1))
+    return Cards(cited=cited, also_read=also_read)
+
+
+def _bubble(exchange: Exchange) -> dict[str, Any]:
+    answer = exchange.answer or Answer(exchange.question, Status.ANSWERED)
+    numbers = number(answer)
+    group = cards(exchange)
+    headings = {card.number: card.heading for card in group.cited}
+
+    def chips(ns: Sequence[int]) -> list[dict[str, Any]]:
+        return [{"n": n, "anchor": f"fn-card-{exchange.turn}-{n}", "heading": headings[n]} for n in ns if n in headings]
+
+    sentences = []
+    for claim in shown(answer):
+        body, end = split_end(claim.text)
+        marks = chips(claim_numbers(claim, numbers))
+        sentences.append({"body": body, "end": end, "chips": marks, "unchecked": claim.verdict is Verdict.UNCHECKED})
+    cited = [evidence for evidence in answer.evidence if evidence.hit.insight.insight_id in numbers]
+    return {
+        "turn": exchange.turn,
+        "question": exchange.question,
+        "busy": exchange.busy,
+        "phase": WAITING if exchange.waiting else PHASES.get(exchange.phase or Phase.SEARCHING, ""),
+        "problem": exchange.problem,
+        "stopped": exchange.stopped,
+        "searched_as": answer.trace.standalone if answer.trace.standalone != exchange.question else "",
+        "partly": answer.status is Status.PARTLY and bool(sentences),
+        "none": answer.status is Status.NOT_IN_LIBRARY and exchange.done,
+        "sentences": sentences,
+        "quotes": [
+            {"text": e.quote, "chips": chips([numbers[e.hit.insight.insight_id]]), "heading": heading(e.hit.insight)}
+            for e in cited
+        ],
+        "nearest": group.nearest,
+        "footer": _footer(answer, group) if exchange.done and sentences else "",
+        "copy": copy_text(answer) if exchange.done and sentences else "",
+    }
+
+
+def copy_text(answer: Answer) -> str:
+    """The answer for the clipboard: its text and the numbered insights under it."""
+    lines = [answer_text(answer), ""]
+    by_id = {hit.insight.insight_id: hit.insight for hit in _unique([*(e.hit for e in answer.evidence), *answer.hits])}
+    for insight_id, n in number(answer).items():
+        insight = by_id[insight_id]
+        about = " · ".join(part for part in (insight.title, meta(insight), insight.url) if part)
+        quotes = " … ".join(insight.text[a:b] for a, b in _merge(_spans(answer).get(insight_id, ()), len(insight.text)))
+        lines.append(f"[{n}] {about + ': ' if about else ''}“{quotes}”")
+    return "\n".join(lines).strip()
+
+
+def _footer(answer: Answer, group: Cards) -> str:
+    count = len(group.cited)
+    total = answer.trace.seconds.get("total")
+    return f"{count} {'source' if count == 1 else 'sources'}" + (f" · {total:.1f} s" if total else "")
+
+
+def _spans(answer: Answer) -> dict[str, list[tuple[int, int]]]:
+    """For each insight the characters that support something: what the claims cite, or before any claim the quotes."""
+    claims = shown(answer)
+    citations = [c for claim in claims for c in claim.citations] if claims else [e.citation for e in answer.evidence]
+    spans: dict[str, list[tuple[int, int]]] = {}
+    for citation in citations:
+        if hit := find(answer, citation.passage_id):
+            spans.setdefault(hit.insight.insight_id, []).append((citation.start, citation.end))
+    return spans
+
+
+def _unique(hits: Sequence[Hit]) -> list[Hit]:
+    """The first hit of each insight: a card stands for an insight, not for a passage."""
+    return list({hit.insight.insight_id: hit for hit in reversed(hits)}.values())[::-1]
+
+
+# ----------------------------------------------------------------------------------------------------------- marks
+
+
+def segments(text: str, spans: Sequence[tuple[int, int]]) -> tuple[Segment, ...]:
+    """The text cut at the edges of the spans; put together again it is the text."""
+    parts, at = [], 0
+    for start, end in _merge(spans, len(text)):
+        parts += [Segment(text[at:start], False), Segment(text[start:end], True)]
+        at = end
+    return tuple(part for part in (*parts, Segment(text[at:], False)) if part.text)
+
+
+def _merge(spans: Sequence[tuple[int, int]], length: int) -> list[tuple[int, int]]:
+    merged: list[tuple[int, int]] = []
+    for start, end in sorted((max(0, start), min(length, end)) for start, end in spans):
+        if start >= end:
+            continue
+        if merged and start <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
+        else:
+            merged.append((start, end))
+    return merged
+
+
+def _shorten(parts: Sequence[Segment]) -> tuple[Segment, ...]:
+    """Leave out the middle of long unmarked stretches, so that a card shows its mark and what stands around it."""
+    short = []
+    for i, part in enumerate(parts):
+        first, last = i == 0, i == len(parts) - 1
+        if part.marked or len(part.text) <= 3 * KEEP:
+            short.append(part)
+            continue
+        head = "" if first and not last else part.text[: KEEP * (3 if first else 1)].rsplit(None, 1)[0]
+        tail = "" if last else part.text[-KEEP:].split(None, 1)[-1]
+        short.append(Segment(f"{head} … {tail}".strip() + ("" if last or not part.text[-1:].isspace() else " "), False))
+    return tuple(short)
+
+
+def _card(anchor: str, n: int | None, insight: Insight, spans: Sequence[tuple[int, int]] = ()) -> Card:
+    return Card(anchor, n, insight, _shorten(segments(insight.text, spans)))
+
+
+# --------------------------------------------------------------------------------------------------------- library
+
+
+def header(library: str, count: int) -> str:
+    """Which library is asked and how many insights it has."""
+    return _render("header", library=library, count=count)
+
+
+def welcome(count: int) -> str:
+    """What stands in an empty conversation."""
+    return _render("welcome", count=count)
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A part of the list: its title (may be empty) and its insights."""
+
+    title: str
+    insights: tuple[Insight, ...]
+
+
+def listing(groups: Sequence[Group], total: int, query: str = "", more: int = 0, problem: str = "") -> str:
+    """The library's list. `total` counts what there is, `more` is how many to show next (0: all are shown)."""
+    count = sum(len(group.insights) for group in groups)
+    return _render("listing", groups=groups, count=count, total=total, query=query, more=more, problem=problem)
+
+
+def insight_page(insight: Insight, related: Sequence[Hit]) -> str:
+    """An insight in full with its nearest neighbours."""
+    return _render("insight", i=insight, related=[hit.insight for hit in _unique(related)])
+
+
+def heading(insight: Insight) -> str:
+    """What an insight is called: its title, else its source, else its first words."""
+    return insight.title or insight.source or preview(insight.text, 60)
+
+
+def meta(insight: Insight) -> str:
+    """Who said it, where and when, as far as that is known and the heading doesn't say it."""
+    source = insight.source if insight.title else ""
+    return " · ".join(part for part in (insight.author, source, insight.date) if part)
+
+
+def preview(text: str, limit: int = PREVIEW) -> str:
+    """The beginning of a text on one line."""
+    text = " ".join(text.split())
+    return text if len(text) <= limit else text[:limit].rsplit(" ", 1)[0] + " …"
+
+
+def web_address(url: str) -> str:
+    """The address if it is an ordinary web page, else nothing: `javascript:` is an address too."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return ""
+    return url if parts.scheme in ("http", "https") and parts.netloc else ""
+
+
+_environment.globals.update(
+    heading=heading, meta=meta, preview=preview, web_address=web_address, not_in_library=NOT_IN_LIBRARY
+)
+_macros = _environment.get_template("templates.html").module
+
+
+def _render(name: str, **values: object) -> str:
+    return str(getattr(_macros, name)(**values)).strip()
