@@ -203,7 +203,7 @@ class Database:
 
 def writable(path: Path) -> bool:
     """Whether the file and its folder, where SQLite keeps its helper files, may be written."""
-    return os.access(path, os.W_OK) and os.access(path.absolute().parent, os.W_OK)
+    return os.access(path, os.W_OK) and os.access(path.resolve().parent, os.W_OK)
 
 
 @contextmanager

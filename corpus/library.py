@@ -11,7 +11,7 @@ import re
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from itertools import islice
@@ -38,9 +38,10 @@ FIELDS = tuple(field.name for field in fields(Insight))
 _COLUMNS = ", ".join(FIELDS)
 
 # Words that say nothing of what a question is about. Without them a question with one rare word finds that word.
-_FUNCTION_WORDS = """a about an and any are as at be been but by can could did do does for from had has have he her his how
-    i if in into is it its me my no not of on or our she should so some than that the their them then there these they
-    this those to was we were what when where which who whom whose why will with would you your"""
+_FUNCTION_WORDS = """
+    a about an and any are as at be been but by can could did do does for from had has have he her his how i if in into
+    is it its me my no not of on or our she should so some than that the their them then there these they this those to
+    was we were what when where which who whom whose why will with would you your"""
 FUNCTION_WORDS = frozenset(_FUNCTION_WORDS.split())  # without "us", which may be the country
 
 
@@ -174,17 +175,25 @@ class Library:
         sql = "SELECT key FROM passages WHERE insight_id = ? ORDER BY start"
         return [key for (key,) in self._database.rows(sql, (_storable(insight_id),))]
 
-    def lexical(self, query: str, k: int) -> list[tuple[int, float]]:
+    def lexical(self, query: str, k: int, rarest: int | None = None) -> list[tuple[int, float]]:
         """The keys of the k best passages that hold any word of the query, with their BM25; higher is better.
 
-        Function words count only where there are no others. Ties are in order of passage_id.
+        Function words count only where there are no others. With `rarest`, a word counts only if at most so many
+        passages hold it. Ties are in order of passage_id.
         """
-        words = list(dict.fromkeys(re.findall(r"\w+", query.lower())))
+        words = list(dict.fromkeys(re.findall(r"\w+", query.lower())))[:MAX_QUERY_WORDS]
         words = [word for word in words if word not in FUNCTION_WORDS] or words
+        if rarest is not None:
+            words = [word for word in words if self._holders(word, rarest + 1) <= rarest]
         if not words or k < 1:
             return []
-        match = " OR ".join(f'"{word}"' for word in words[:MAX_QUERY_WORDS])  # in quotes nothing is syntax
+        match = " OR ".join(f'"{word}"' for word in words)  # in quotes nothing is syntax
         return [(key, score) for key, score in self._database.rows(_ANY_WORD, (match, k))]
+
+    def _holders(self, word: str, most: int) -> int:
+        """How many passages hold the word, counted up to `most`: a common word costs no more than a rare one."""
+        sql = "SELECT count(*) FROM (SELECT 1 FROM passages_fts WHERE passages_fts MATCH ? LIMIT ?)"
+        return int(self._database.rows(sql, (f'"{word}"', most))[0][0])
 
     # Vectors
 
@@ -309,22 +318,20 @@ def _open_demo() -> Library:
     for file in files:
         state.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
     path = cache_dir() / f"demo-{state.hexdigest()[:12]}.db"
-    if not path.exists():
-        _build_demo(path, files)
     try:
         return Library(Database(path), "demo", fixed=True)
-    except LibraryError:  # damaged, and a cache: make it again
-        _build_demo(path, files, replace_old=True)
-        return Library(Database(path), "demo", fixed=True)
+    except LibraryError:  # not there yet, or damaged: it is a cache, make it again
+        _build_demo(path, files)
+    return Library(Database(path), "demo", fixed=True)
 
 
-def _build_demo(path: Path, files: Sequence[Path], *, replace_old: bool = False) -> None:
-    with explained(path):
+def _build_demo(path: Path, files: Sequence[Path]) -> None:
+    try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # One process builds, the others wait: a file must not be replaced while another has it open.
         with FileLock(path.with_suffix(".lock")):
-            if path.exists() and not replace_old:
-                return
+            with suppress(LibraryError):
+                return Database(path).close()  # another process was faster
             with tempfile.TemporaryDirectory(dir=path.parent) as folder:
                 new = Path(folder, "new.db")
                 with closing(Library(Database(new, create=True), "new")) as library:
@@ -332,6 +339,11 @@ def _build_demo(path: Path, files: Sequence[Path], *, replace_old: bool = False)
                 for old in (f"{path}-wal", f"{path}-shm"):
                     Path(old).unlink(missing_ok=True)
                 os.replace(new, path)
+    except OSError as error:
+        raise LibraryError(
+            f"The library that ships with Footnoted can't be unpacked into {path.parent}: {error.strerror or error}.",
+            "Set FOOTNOTED_CACHE to a folder that you may write to.",
+        ) from error
 
 
 _BEGINNINGS = f"""

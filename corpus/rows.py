@@ -1,0 +1,92 @@
+"""Rows with named fields, from JSON or CSV: which names mean which field of an insight, and what their values are."""
+
+import csv
+import io
+import re
+from collections.abc import Mapping
+
+# Common names of columns and keys, the best first where a row has several; case, "_" and "-" make no difference.
+ALIASES: dict[str, str] = {
+    alias: field
+    for field, aliases in {
+        "text": ("text", "insight", "highlight", "quote", "content", "passage", "excerpt", "snippet", "body"),
+        "insight_id": ("insight id", "id", "highlight id", "uuid", "guid"),
+        "title": ("title", "heading", "chapter", "episode"),
+        "author": ("author", "authors", "book author", "speaker"),
+        "source": ("source", "book", "book title", "show", "podcast", "document", "publication"),
+        "url": ("url", "link", "source url", "highlight url"),
+        "date": ("date", "highlighted at", "created at", "created", "saved at", "added at"),
+        "tags": ("tags", "tag", "labels", "keywords", "topics"),
+        "note": ("note", "notes", "comment", "remark"),
+    }.items()
+    for alias in aliases
+}
+
+
+def plain_key(name: str) -> str:
+    """A column's name as ALIASES has it."""
+    return " ".join(re.split(r"[\s_\-]+", name.strip().casefold()))
+
+
+def fields_of(row: Mapping[str, object]) -> dict[str, object]:
+    """The fields of an insight that a row has, under any of their common names."""
+    by_key = {plain_key(name): value for name, value in row.items() if value not in (None, "", [])}
+    fields: dict[str, object] = {}
+    for alias, field in ALIASES.items():
+        if alias in by_key:
+            fields.setdefault(field, by_key[alias])
+    return fields
+
+
+def as_string(value: object) -> str:
+    """A number or a list in words; nothing is the empty string."""
+    if isinstance(value, list):
+        return ", ".join(map(as_string, value))
+    return value if isinstance(value, str) else "" if value is None else str(value)
+
+
+def as_tags(value: object) -> list[str]:
+    """A list as it is (of strings, or of objects with a name); a string is cut at commas and semicolons."""
+    if isinstance(value, list):
+        parts = [as_string(part.get("name") if isinstance(part, dict) else part) for part in value]
+    else:
+        parts = re.split(r"[,;]", as_string(value))
+    return [part.strip().removeprefix("#") for part in parts]
+
+
+def iso_date(value: str) -> str:
+    """The date without its time, with hyphens; one that doesn't begin with the year is left as it is."""
+    match = re.match(r"\s*(\d{4})(?:[-/](\d{2})(?:[-/](\d{2}))?)?(?=$|[\sT])", value)
+    return "-".join(part for part in match.groups() if part) if match else value
+
+
+def delimiter_of(text: str) -> str:
+    """The delimiter that makes most of the first row's parts known names of columns."""
+    first = text.split("\n", 1)[0]
+
+    def known(delimiter: str) -> int:
+        return sum(plain_key(name) in ALIASES for row in csv.reader([first], delimiter=delimiter) for name in row)
+
+    return max(",;\t|", key=known)
+
+
+def csv_rows(text: str, delimiter: str, *, quoted: bool = True) -> list[tuple[int, list[str] | csv.Error]]:
+    """(line on which it begins, row) of each row that isn't empty; a row that can't be read is its error."""
+    csv.field_size_limit(max(csv.field_size_limit(), len(text) + 1))  # the default is 131,072 characters
+    lines = io.StringIO(text, newline="")
+    if quoted:
+        reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    else:
+        reader = csv.reader(lines, delimiter=delimiter, strict=True, quoting=csv.QUOTE_NONE)
+    rows: list[tuple[int, list[str] | csv.Error]] = []
+    while True:
+        number = reader.line_num + 1
+        try:
+            row = next(reader)
+        except StopIteration:
+            return rows
+        except csv.Error as error:
+            rows.append((number, error))
+        else:
+            if any(value.strip() for value in row):
+                rows.append((number, row))
