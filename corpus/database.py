@@ -203,7 +203,8 @@ class Database:
 
 def writable(path: Path) -> bool:
     """Whether the file and its folder, where SQLite keeps its helper files, may be written."""
-    return os.access(path, os.W_OK) and os.access(path.resolve().parent, os.W_OK)
+    effective = os.access in os.supports_effective_ids
+    return all(os.access(place, os.W_OK, effective_ids=effective) for place in (path, path.resolve().parent))
 
 
 @contextmanager

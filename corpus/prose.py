@@ -3,6 +3,8 @@
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
+from corpus.plaintext import holds_broken_bytes
+
 BULLET = re.compile(r"\s*(?:[-*+•]|\d{1,3}[.)])\s+(?:\[[ xX]\]\s+)?(?=\S)")
 
 
@@ -33,6 +35,8 @@ def unwrapped(lines: Iterable[str], *, hard_breaks: bool = False) -> str:
 
 def is_heading(line: str) -> bool:
     """A line that stands alone, has at most 8 words and 80 characters, and doesn't end like a sentence."""
+    if holds_broken_bytes(line):  # the rest of a damaged insight: that must be told
+        return False
     return len(line.split()) <= 8 and len(line.strip()) <= 80 and not ends_like_a_sentence(line)
 
 
