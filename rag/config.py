@@ -21,11 +21,12 @@ class Config:
     writer: str = "SmolLM2-135M-Instruct"  # the same, or quote, or openai:MODEL@URL
     retriever: str = "fused"  # dense, lexical or fused
     candidates: int = 20  # passages that retrieval hands to the reader
-    lexical_weight: float = 0.1  # what one rare word in common is worth, in units of cosine
+    lexical_weight: float = 0.08  # what each rare word in common after the first is worth, in units of cosine
     max_evidence: int = 3  # quotes in an answer
     nearest: int = 3  # insights shown when the library doesn't hold the answer
     caution: str = "normal"  # lenient, normal or strict: how readily a question is refused
-    max_new_tokens: int = 96  # the writer's part of an answer
+    max_sentences: int = 3  # of the writer's; the quotes it leaves out come on top
+    max_new_tokens: int = 96
     prompt_tokens: int = 1500  # budget for the evidence in the prompt
     max_question: int = 2000  # characters
     endpoint_timeout: float = 60.0  # seconds to wait for an OpenAI-compatible endpoint
@@ -71,7 +72,7 @@ def _checked(name: str, value: Any) -> Any:
     fields = {field.name: field for field in dataclasses.fields(Config)}
     if name not in fields:
         raise UsageError(f"There is no setting {name!r}.", f"The settings are: {', '.join(fields)}.")
-    kind = type(fields[name].default)
+    kind: type[str | int | float] = type(getattr(Config(), name))
     try:
         value = kind(value)
     except (TypeError, ValueError) as error:

@@ -110,7 +110,9 @@ class Trace:
     standalone: str = ""  # the question as it was searched, where a follow-up was made stand-alone
     answerable: float = 0.0  # the reader's probability that the evidence answers the question
     prompt: str = ""  # what the writer was given
-    seconds: Mapping[str, float] = field(default_factory=dict)  # stage -> seconds; "first_quote" and "total" from the start
+    seconds: Mapping[str, float] = field(
+        default_factory=dict
+    )  # stage -> seconds; "first_quote" and "total" from the start
     tokens: Mapping[str, int] = field(default_factory=dict)  # "prompt", "completion"
     dropped: tuple[str, ...] = ()  # each sentence or marker of the writer that was not shown, and why
 

@@ -1,8 +1,11 @@
 """Shared by all tests: six insights, deterministic fakes for the models, and no network."""
 
+import contextlib
+import gc
 import hashlib
 import re
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -33,8 +36,7 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-@pytest.fixture
-def six_insights() -> list[Insight]:
+def sample_insights() -> list[Insight]:
     """Two topics, one number each, two names: enough to tell right from wrong."""
     rows = [
         ("s1", "Rail freight loses to lorries on the last mile. Quill Logistics moved 40% of its parcels by night train.", "Tracks"),
@@ -45,6 +47,11 @@ def six_insights() -> list[Insight]:
         ("s6", "Freight cars stand idle for two thirds of their life, which makes scheduling worth more than speed.", "Tracks"),
     ]  # fmt: skip
     return [make_insight(text, insight_id=id_, source=source, date="2024-05-01") for id_, text, source in rows]
+
+
+@pytest.fixture
+def six_insights() -> list[Insight]:
+    return sample_insights()
 
 
 class HashEmbedder:
@@ -71,7 +78,7 @@ class HashEmbedder:
         for word in re.findall(r"\w+", text.casefold()):
             seed = int.from_bytes(hashlib.sha256(word[:6].encode()).digest()[:8])
             total += np.random.default_rng(seed).standard_normal(self.dimensions) * len(word)
-        return (total / np.linalg.norm(total)).astype(np.float32)
+        return np.asarray(total / np.linalg.norm(total), np.float32)
 
 
 @pytest.fixture
@@ -205,3 +212,36 @@ class ScriptedEngine:
 @pytest.fixture
 def scripted(six_insights: list[Insight]) -> ScriptedEngine:
     return ScriptedEngine(six_insights)
+
+
+class Served:
+    """Serves the page from a thread: `with serve_page(requests=40) as url`."""
+
+    def __init__(self, engine: ScriptedEngine) -> None:
+        self.engine = engine
+
+    @contextlib.contextmanager
+    def __call__(self, requests: int = 10_000) -> Iterator[str]:
+        import uvicorn
+
+        from ui.server import make_app
+
+        app = make_app(self.engine, ["What moves on night trains?", "Who counted suitcases?"], requests=requests)
+        server = uvicorn.Server(
+            uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error", timeout_graceful_shutdown=1)
+        )
+        thread = threading.Thread(target=server.run, daemon=True)
+        thread.start()
+        while not server.started:
+            assert thread.is_alive(), "the server did not start"
+            time.sleep(0.01)
+        port = server.servers[0].sockets[0].getsockname()[1]
+        yield f"http://localhost:{port}/"
+        server.should_exit = True
+        thread.join(10)
+        gc.collect()  # here, because CPython 3.11 fails if what the loop left is finalised while a module is parsed
+
+
+@pytest.fixture(scope="session")
+def serve_page() -> Served:
+    return Served(ScriptedEngine(sample_insights(), pause=0.02))

@@ -10,7 +10,7 @@ import logging
 import threading
 import time
 import unicodedata
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -159,7 +159,7 @@ class Desk:
 
     # ------------------------------------------------------------------------------------------------------- asking
 
-    async def ask(self, question: object, talk: Talk, switch: Switch) -> AsyncIterator[View]:
+    async def ask(self, question: object, talk: Talk, switch: Switch) -> AsyncGenerator[View, None]:
         """Answer on the page; yields at least every heartbeat, so that a reader who left is noticed."""
         try:
             asked = check(question)

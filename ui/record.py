@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from typing import Any
 
+from corpus.insight import Insight
 from rag.datatypes import Answer, Citation, Claim, Hit, Status, Trace, Verdict
 
 NOT_IN_LIBRARY = "Not in your insights."
@@ -39,6 +40,11 @@ def record(answer: Answer) -> dict[str, Any]:
         ],
         "trace": {field.name: _plain(getattr(answer.trace, field.name)) for field in fields(Trace)},
     }
+
+
+def insight_record(insight: Insight) -> dict[str, Any]:
+    """An insight with all its fields."""
+    return {field.name: getattr(insight, field.name) for field in fields(Insight)}
 
 
 def hit_record(hit: Hit) -> dict[str, Any]:

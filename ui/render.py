@@ -120,8 +120,8 @@ def cards(exchange: Exchange) -> Cards:
     if answer.status is Status.NOT_IN_LIBRARY and exchange.done:
         nearest = _unique(answer.nearest)
         return Cards(nearest=tuple(_card(f"fn-card-{turn}-n{i}", None, h.insight) for i, h in enumerate(nearest, 1)))
-    numbers = number(answer)
-    spans = _spans(answer)
+    numbers = _numbers(exchange, answer)
+    spans = _spans(answer, exchange.busy)
     found = _unique([*(evidence.hit for evidence in answer.evidence), *answer.hits])
     by_id = {hit.insight.insight_id: hit.insight for hit in found}
     cited = tuple(_card(f"fn-card-{turn}-{n}", n, by_id[id_], spans.get(id_, ())) for id_, n in numbers.items())
@@ -132,7 +132,7 @@ def cards(exchange: Exchange) -> Cards:
 
 def _bubble(exchange: Exchange) -> dict[str, Any]:
     answer = exchange.answer or Answer(exchange.question, Status.ANSWERED)
-    numbers = number(answer)
+    numbers = _numbers(exchange, answer)
     group = cards(exchange)
     headings = {card.number: card.heading for card in group.cited}
 
@@ -144,7 +144,8 @@ def _bubble(exchange: Exchange) -> dict[str, Any]:
         body, end = split_end(claim.text)
         marks = chips(claim_numbers(claim, numbers))
         sentences.append({"body": body, "end": end, "chips": marks, "unchecked": claim.verdict is Verdict.UNCHECKED})
-    cited = [evidence for evidence in answer.evidence if evidence.hit.insight.insight_id in numbers]
+    used = number(answer) if sentences else {}
+    unworded = [e for e in answer.evidence if e.hit.insight.insight_id not in used] if exchange.busy or not used else []
     return {
         "turn": exchange.turn,
         "question": exchange.question,
@@ -158,12 +159,21 @@ def _bubble(exchange: Exchange) -> dict[str, Any]:
         "sentences": sentences,
         "quotes": [
             {"text": e.quote, "chips": chips([numbers[e.hit.insight.insight_id]]), "heading": heading(e.hit.insight)}
-            for e in cited
+            for e in unworded
         ],
         "nearest": group.nearest,
         "footer": _footer(answer, group) if exchange.done and sentences else "",
         "copy": copy_text(answer) if exchange.done and sentences else "",
     }
+
+
+def _numbers(exchange: Exchange, answer: Answer) -> dict[str, int]:
+    """The display numbers; while sentences are still to come, the quotes that none cites yet are counted on."""
+    numbers = number(answer)
+    if exchange.busy:
+        for evidence in answer.evidence:
+            numbers.setdefault(evidence.hit.insight.insight_id, len(numbers) + 1)
+    return numbers
 
 
 def copy_text(answer: Answer) -> str:
@@ -184,10 +194,11 @@ def _footer(answer: Answer, group: Cards) -> str:
     return f"{count} {'source' if count == 1 else 'sources'}" + (f" · {total:.1f} s" if total else "")
 
 
-def _spans(answer: Answer) -> dict[str, list[tuple[int, int]]]:
-    """For each insight the characters that support something: what the claims cite, or before any claim the quotes."""
-    claims = shown(answer)
-    citations = [c for claim in claims for c in claim.citations] if claims else [e.citation for e in answer.evidence]
+def _spans(answer: Answer, busy: bool = False) -> dict[str, list[tuple[int, int]]]:
+    """For each insight the characters that support something: what the claims cite, and until all stand the quotes."""
+    citations = [citation for claim in shown(answer) for citation in claim.citations]
+    if busy or not citations:
+        citations += [evidence.citation for evidence in answer.evidence]
     spans: dict[str, list[tuple[int, int]]] = {}
     for citation in citations:
         if hit := find(answer, citation.passage_id):

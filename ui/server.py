@@ -57,7 +57,7 @@ HEADERS = [
 ]
 EVENTS = re.compile(r"/gradio_api/(queue/join|call/|run/|api/)")
 UNUSED = re.compile(
-    r"/gradio_api/(file[=/]|upload|proxy=|stream/|dev/|vibe|deep_link|process_recording|component_server|runs|custom_comp)"
+    r"/gradio_api/(file[=/]|upload|proxy=|stream/|dev/|vibe|deep_link|process_recording|component_server|runs|custom_comp|openapi)"
     r"|/(monitoring|login|logout|manifest\.json|pwa_icon)",
     re.IGNORECASE,
 )

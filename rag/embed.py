@@ -1,0 +1,72 @@
+"""Texts to vectors. An `Embedder` is anything with this shape; EMBEDDERS names the ones that come with Footnoted."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rag.models import Report, best_device, best_dtype, find_weights, silent
+
+Vectors = NDArray[np.float32]
+
+
+class Embedder(Protocol):
+    """Makes unit vectors: float32, one row a text, so that a dot product is a cosine."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Identifies the weights; vectors of different fingerprints are never compared."""
+
+    @property
+    def dimensions(self) -> int:
+        """The length of a vector."""
+
+    def encode_query(self, texts: Sequence[str]) -> Vectors:
+        """Vectors of questions, shape (len(texts), dimensions)."""
+
+    def encode_document(self, texts: Sequence[str]) -> Vectors:
+        """Vectors of passages, shape (len(texts), dimensions)."""
+
+
+class SentenceTransformerEmbedder:
+    """Any sentence-transformers model; the default is all-MiniLM-L6-v2 (Reimers and Gurevych 2019; 384 dimensions)."""
+
+    def __init__(self, name: str, report: Report = silent) -> None:
+        weights = find_weights(name, report)
+        report(f"Loading {name}", 0, 0)
+        import transformers
+        from sentence_transformers import SentenceTransformer
+
+        transformers.utils.logging.disable_progress_bar()
+        self._model = SentenceTransformer(
+            str(weights.folder), device=best_device(), model_kwargs={"dtype": best_dtype()}, local_files_only=True
+        )
+        self.fingerprint = weights.fingerprint
+        self.dimensions = int(self._model.get_embedding_dimension())
+
+    def encode_query(self, texts: Sequence[str]) -> Vectors:
+        """Vectors of questions, shape (len(texts), dimensions)."""
+        return self._unit(self._model.encode_query, texts)
+
+    def encode_document(self, texts: Sequence[str]) -> Vectors:
+        """Vectors of passages, shape (len(texts), dimensions)."""
+        return self._unit(self._model.encode_document, texts)
+
+    def _unit(self, encode: Callable[..., Any], texts: Sequence[str]) -> Vectors:
+        if not texts:
+            return np.empty((0, self.dimensions), np.float32)
+        # Through a tensor, since numpy has no bfloat16; normalised here, in float32, where it is exact.
+        rows = encode(list(texts), convert_to_tensor=True, show_progress_bar=False)
+        vectors: Vectors = np.asarray(rows.float().cpu().numpy(), np.float32)
+        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+        return np.asarray(vectors / np.maximum(lengths, 1e-12), np.float32)
+
+
+EMBEDDERS: dict[str, Callable[[str, Report], Embedder]] = {"local": SentenceTransformerEmbedder}
+
+
+def open_embedder(name: str, report: Report = silent) -> Embedder:
+    """The embedder called `KIND:NAME`; without a kind it is a local model: a bare name, a folder or a hub id."""
+    kind, _, rest = name.partition(":")
+    return EMBEDDERS[kind](rest, report) if kind in EMBEDDERS else EMBEDDERS["local"](name, report)

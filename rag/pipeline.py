@@ -1,0 +1,205 @@
+"""READ THIS FIRST: the way from a question to a footnoted answer.
+
+retrieve ─► the reader finds the evidence ─► is it enough? ─► quotes ─► the writer words it ─► every sentence checked
+                                                └─ no ─► "not in your insights", with the nearest ones
+"""
+
+import re
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+from corpus.errors import ModelError, UsageError
+from corpus.library import Library
+from rag.config import Config
+from rag.datatypes import Answer, Claim, Draft, Hit, Phase, Status, Step, Trace, Turn
+from rag.embed import Embedder, open_embedder
+from rag.followup import standalone
+from rag.index import Index, open_index
+from rag.models import Report, silent
+from rag.prompt import Message, as_text, build_prompt
+from rag.read import Reader, load_reader
+from rag.retrieve import retrieve
+from rag.verify import check, complete, markers, split_draft
+from rag.write import Stopped, Writer, never, open_writer
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """A library and the models that answer from it. Make it with `open_pipeline`."""
+
+    library: Library
+    config: Config
+    embedder: Embedder
+    reader: Reader
+    writer: Writer
+    report: Report = silent
+    _indexes: dict[str, Index] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def ask(self, question: str, history: Sequence[Turn] = ()) -> Answer:
+        """The finished answer. Raises UsageError for a question that can't be asked."""
+        return list(self.stream(question, history))[-1].answer
+
+    def stream(self, question: str, history: Sequence[Turn] = (), stopped: Stopped = never) -> Iterator[Step]:
+        """The answer as it comes about: each step is a snapshot, the last one is the finished answer.
+
+        The quotes come before any prose. Once `stopped()` is true, the answer ends with what has been verified.
+        """
+        clock = Clock()
+        question = checked_question(question, self.config.max_question)
+        query = standalone(question, history)
+        trace = self._trace(query)
+        answer = Answer(question, Status.NOT_IN_LIBRARY, trace=trace)
+        yield Step(Phase.SEARCHING, answer)
+        hits = self.retrieve(query)
+        clock.lap("retrieve")
+        yield Step(Phase.READING, replace(answer, hits=tuple(hits)))
+
+        cuts = self.reader.cuts(self.config.caution)
+        found = self.reader.find(query, hits)
+        evidence = tuple(e for e in found if e.relevance >= cuts.relevance or e is found[0])[: self.config.max_evidence]
+        answerable = self.reader.answerable(query, evidence)
+        clock.lap("read")
+        trace = replace(trace, answerable=answerable)
+        if answerable < cuts.refuse:
+            nearest = tuple(e.hit for e in found[: self.config.nearest])
+            trace = replace(trace, seconds=clock.seconds())
+            yield Step(Phase.DONE, replace(answer, hits=tuple(hits), nearest=nearest, trace=trace))
+            return
+        status = Status.ANSWERED if answerable >= cuts.partly else Status.PARTLY
+        clock.mark("first_quote")
+        answer = replace(answer, status=status, hits=tuple(hits), evidence=evidence, trace=trace)
+        yield Step(Phase.WRITING, answer)
+
+        prompt = build_prompt(query, evidence, self.config.prompt_tokens)
+        claims: list[Claim] = []
+        dropped: list[str] = []
+        draft = Draft("", self.writer.fingerprint)
+        for latest, sentences in self._drafts(prompt, stopped, dropped):
+            draft = latest
+            for sentence in sentences:
+                outcome = check(sentence, query, evidence, self.reader, cuts.support)
+                if isinstance(outcome, Claim):
+                    claims.append(outcome)
+                    yield Step(Phase.WRITING, replace(answer, claims=tuple(claims)))
+                else:
+                    dropped.append(f"{outcome.text} ({outcome.why})")
+        clock.lap("write")
+        trace = replace(
+            trace,
+            prompt=as_text(prompt),
+            seconds=clock.seconds(),
+            tokens={"prompt": draft.prompt_tokens, "completion": draft.completion_tokens},
+            dropped=(*dropped, *markers(draft.text)),
+        )
+        yield Step(Phase.DONE, replace(answer, claims=complete(claims, evidence), trace=trace))
+
+    def _drafts(
+        self, prompt: Sequence[Message], stopped: Stopped, dropped: list[str]
+    ) -> Iterator[tuple[Draft, list[str]]]:
+        """The growing draft, each time with the sentences that it has completed since.
+
+        Ends at the most sentences an answer may have, or when the writer goes round in circles, which small ones do.
+        A writer that fails leaves the quotes to stand alone, and its fault in `dropped`.
+        """
+        seen: list[str] = []
+        draft = None
+        try:
+            for draft in self.writer.write(prompt, stopped):
+                new = split_draft(draft.text, finished=False)[len(seen) :]
+                if circling := any(sentence in seen for sentence in new):
+                    new = [sentence for sentence in new if sentence not in seen]
+                seen += new
+                yield draft, new
+                if circling or len(seen) >= self.config.max_sentences:
+                    return
+        except ModelError as error:
+            dropped.append(str(error))
+        if draft:
+            yield draft, [s for s in split_draft(draft.text, finished=True)[len(seen) :] if s not in seen]
+
+    def retrieve(self, query: str, k: int | None = None) -> list[Hit]:
+        """The best passages for a query that stands alone, at most k (default: the setting `candidates`)."""
+        return retrieve(query, self.library, self.index, self.embedder, self.config, k)
+
+    search = retrieve
+
+    def related(self, insight_id: str, k: int = 5) -> list[Hit]:
+        """The nearest other insights, by meaning: at most one passage each."""
+        hits: dict[str, Hit] = {}
+        for key in self.library.keys_of(insight_id)[:1]:
+            vector = self.index.reconstruct([key])[0]
+            keys, scores = self.index.search(vector, 4 * k + 8)
+            pairs = self.library.passages([int(key) for key in keys])
+            for (passage, insight), score in zip(pairs, scores.tolist(), strict=True):
+                if insight.insight_id != insight_id and insight.insight_id not in hits:
+                    hits[insight.insight_id] = Hit(passage, insight, score, len(hits) + 1, {"dense": score})
+        return list(hits.values())[:k]
+
+    @property
+    def index(self) -> Index:
+        """The index of the library as it is now: rebuilt after it has changed."""
+        with self._lock:
+            revision = self.library.revision()
+            if revision not in self._indexes:
+                index = open_index(self.library, self.embedder, report=self.report)
+                self._indexes.clear()
+                self._indexes[revision] = index
+            return self._indexes[revision]
+
+    def _trace(self, query: str) -> Trace:
+        models: dict[str, Embedder | Reader | Writer] = {
+            "embedder": self.embedder,
+            "reader": self.reader,
+            "writer": self.writer,
+        }
+        return Trace(
+            config=self.config.fingerprint(),
+            library=self.library.name,
+            revision=self.library.revision(),
+            models={part: model.fingerprint for part, model in models.items()},
+            standalone=query,
+        )
+
+
+def open_pipeline(library: Library, config: Config, report: Report = silent) -> Pipeline:
+    """Load the models of the settings and bring the library's index up to date."""
+    embedder = open_embedder(config.embedder, report)
+    pipeline = Pipeline(library, config, embedder, load_reader(embedder), open_writer(config, report), report)
+    _ = pipeline.index
+    return pipeline
+
+
+def checked_question(question: str, longest: int) -> str:
+    """The question on one line, without control characters. Raises UsageError if nothing is left or it is too long."""
+    if len(question) > longest:
+        raise UsageError(f"The question has {len(question):,} characters.", f"Ask in at most {longest:,}.")
+    question = " ".join("".join(c if c.isprintable() else " " for c in question).split())
+    if not re.search(r"\w", question):
+        raise UsageError("There is no question.", "Type one in words, for example: What do my insights say about …?")
+    return question
+
+
+class Clock:
+    """Seconds by stage."""
+
+    def __init__(self) -> None:
+        self._start = self._last = time.perf_counter()
+        self._seconds: dict[str, float] = {}
+
+    def lap(self, stage: str) -> None:
+        """Book the time since the last lap on this stage."""
+        now = time.perf_counter()
+        self._seconds[stage] = self._seconds.get(stage, 0.0) + now - self._last
+        self._last = now
+
+    def mark(self, name: str) -> None:
+        """Note the time since the start."""
+        self._seconds[name] = time.perf_counter() - self._start
+
+    def seconds(self) -> dict[str, float]:
+        """All laps and marks, and the total."""
+        self.mark("total")
+        return dict(self._seconds)

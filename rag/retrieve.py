@@ -1,0 +1,76 @@
+"""A question to hits: dense, lexical, and the fusion of both. RETRIEVERS names the three.
+
+Fusing by rank lets a list that matched only common words outvote the dense one (on InsightQA dev it lowers recall@5
+from .95 to .85). So fusion adds to the cosine, and only for rare words: names, mostly. One rare word in common may be
+chance; each further one is worth `lexical_weight` cosine. Chosen on InsightQA train: see eval/LOG.md.
+"""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from corpus.library import Library
+from rag.config import Config
+from rag.datatypes import Hit
+from rag.embed import Embedder
+from rag.index import Index
+
+DEPTH = 50  # how deep each list goes before they are fused
+
+
+def retrieve(
+    query: str, library: Library, index: Index, embedder: Embedder, config: Config, k: int | None = None
+) -> list[Hit]:
+    """The best passages for a query, at most k (default: config.candidates), best first, ties by passage_id."""
+    signals = RETRIEVERS[config.retriever](query, library, index, embedder, config)
+    keys = list(signals)
+    found = zip(signals.values(), library.passages(keys), strict=True)
+    best = sorted(found, key=lambda row: (-row[0]["score"], row[1][0].passage_id))[: k or config.candidates]
+    return [
+        Hit(passage, insight, signal["score"], rank, {name: v for name, v in signal.items() if name != "score"})
+        for rank, (signal, (passage, insight)) in enumerate(best, 1)
+    ]
+
+
+Signals = dict[int, dict[str, float]]  # passage key -> "score", by which it is ranked, and what it is made of
+
+
+def dense(query: str, library: Library, index: Index, embedder: Embedder, config: Config) -> Signals:
+    """By cosine alone."""
+    keys, scores = index.search(embedder.encode_query([query])[0], max(DEPTH, config.candidates))
+    return {int(key): {"score": float(s), "dense": float(s)} for key, s in zip(keys, scores, strict=True)}
+
+
+def lexical(query: str, library: Library, index: Index, embedder: Embedder, config: Config) -> Signals:
+    """By BM25 alone (Robertson and Zaragoza 2009, as in SQLite's FTS5)."""
+    found = library.lexical(query, max(DEPTH, config.candidates))
+    return {key: {"score": score, "lexical": score} for key, score in found}
+
+
+def fused(query: str, library: Library, index: Index, embedder: Embedder, config: Config) -> Signals:
+    """By cosine plus what the rare words in common add to it."""
+    size = library.passage_count()
+    vector = embedder.encode_query([query])[0]
+    keys, scores = index.search(vector, max(DEPTH, config.candidates))
+    cosines = {int(key): float(score) for key, score in zip(keys, scores, strict=True)}
+    # BM25 gives a word that one passage holds about log(size): in that unit the sum counts rare words in common.
+    unit = math.log(1 + size)
+    shared = {key: score / unit for key, score in library.lexical(query, DEPTH, rarest=max(2, size // 1000))}
+    if lacking := [key for key in shared if key not in cosines]:
+        cosines |= zip(lacking, (index.reconstruct(lacking) @ vector).astype(np.float64).tolist(), strict=True)
+    return {
+        key: {
+            "score": cosine + config.lexical_weight * max(0.0, shared.get(key, 0.0) - 1),
+            "dense": cosine,
+            "lexical": shared.get(key, 0.0),
+        }
+        for key, cosine in cosines.items()
+    }
+
+
+RETRIEVERS: dict[str, Callable[[str, Library, Index, Embedder, Config], Signals]] = {
+    "dense": dense,
+    "lexical": lexical,
+    "fused": fused,
+}

@@ -1,0 +1,97 @@
+"""What the rules look at in a text: its content words, numbers and names. No model, no language but English and digits.
+
+Words are compared by a crude stem, so that "captured" meets "capture"; a rule that needs more than that is a model's.
+"""
+
+import re
+import unicodedata
+
+# Words that carry grammar rather than content, and the ones that only make a sentence a question.
+FUNCTION_WORDS = frozenset(
+    """a about after all also am an and any are as at be because been before being both but by can could did do does
+    doing done down each ever every few for from get gets got had has have having he her here hers him his how however i
+    if in into is it its itself just like made make makes many me might more most much must my no nor not now of off on
+    once one only or other our out over own per rather really s same say says said she should so some such t than that
+    the their them then there these they thing things this those through to too under until up upon us very was we were
+    what when where whether which while who whom whose why will with would you your""".split()
+)
+_UNITS = (
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
+    "eighteen nineteen"
+).split()
+_TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
+NUMBER_WORDS = (
+    {word: str(value) for value, word in enumerate(_UNITS)}
+    | {word: str(10 * value) for value, word in enumerate(_TENS, 2)}
+    | {"hundred": "100", "thousand": "1000", "million": "1000000", "billion": "1000000000", "dozen": "12"}
+)
+NEGATIONS = frozenset("no not never none nobody nothing neither nor without cannot hardly barely fails".split())
+
+_WORD = re.compile(r"[^\W_]+(?:[.,:][0-9]+)*(?:['’][^\W_]+)?")
+_NUMBER = re.compile(r"\d+(?:[.,:]\d+)*")
+_SUFFIXES = "ations ation ments ment ingly ings ing edly ies ied ers er est ed es ly s e y".split()  # longest first
+
+
+def words(text: str) -> list[str]:
+    """The words and numbers as they stand, in order."""
+    return _WORD.findall(text)
+
+
+def stem(word: str) -> str:
+    """A crude stem: accents, case, possessive and the commonest endings off, at least four letters kept."""
+    plain = unicodedata.normalize("NFKD", word.casefold())
+    plain = "".join(c for c in plain if not unicodedata.combining(c)).replace("’", "'").removesuffix("'s")
+    for suffix in _SUFFIXES:
+        if plain.endswith(suffix) and len(plain) - len(suffix) >= 4:
+            return plain.removesuffix(suffix)
+    return plain
+
+
+def content(text: str) -> list[str]:
+    """Stems of the content words, in order, with repetitions; numbers are left to `numbers`."""
+    return [stem(word) for word in words(text) if word.casefold() not in FUNCTION_WORDS and not _NUMBER.match(word)]
+
+
+def numbers(text: str) -> set[str]:
+    """Every number as plain digits: 3,200 and 3200 are equal, so are eleven and 11; 41% is 41."""
+    found = {_plain(match) for match in _NUMBER.findall(text)}
+    spelled = re.findall(r"[^\W\d_]+(?:-[^\W\d_]+)?", text.casefold())
+    for word in spelled:
+        tens, _, unit = word.partition("-")
+        if tens in NUMBER_WORDS and unit in NUMBER_WORDS:  # twenty-two
+            found.add(str(int(NUMBER_WORDS[tens]) + int(NUMBER_WORDS[unit])))
+        else:
+            found |= {NUMBER_WORDS[part] for part in (tens, unit) if part in NUMBER_WORDS and part != "one"}
+    return found
+
+
+def names(text: str) -> set[str]:
+    """Stems of the capitalised words that a sentence's beginning doesn't explain: people, places, things."""
+    found = set()
+    initial, previous, previous_capital = True, "", False
+    for match in _WORD.finditer(text):
+        word = match.group()
+        capital = word[0].isupper() and word.casefold() not in FUNCTION_WORDS
+        if capital and (not initial or (len(word) > 1 and word[1:] != word[1:].lower())):
+            found.add(stem(word))
+            if previous_capital:  # "Ines Okafor" opens a sentence: the first word is part of the name
+                found.add(stem(previous))
+        rest = text[match.end() : match.end() + 3]
+        previous, previous_capital = word, capital and initial
+        initial = bool(re.match(r"[\"'”’)]*[.!?:…][\"'”’)]*(\s|$)", rest))
+    return found
+
+
+def negations(text: str) -> int:
+    """How many words deny something."""
+    return sum(w.casefold() in NEGATIONS or w.casefold().endswith(("n't", "n’t")) for w in words(text))
+
+
+def _plain(number: str) -> str:
+    """12,000 -> 12000; 4.20 -> 4.2; 1,5 (a decimal comma) -> 1.5; 7:30 stays."""
+    if re.fullmatch(r"\d{1,3}(,\d{3})+(\.\d+)?", number):
+        number = number.replace(",", "")
+    number = number.replace(",", ".")
+    if number.count(".") == 1:
+        number = number.rstrip("0").rstrip(".")
+    return number.lstrip("0") or "0"

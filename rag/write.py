@@ -1,0 +1,161 @@
+"""Evidence to prose. A `Writer` is anything with this shape; WRITERS names the ones that come with Footnoted.
+
+What a writer writes is a draft: nothing of it is shown before `rag/verify.py` has checked it.
+"""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Protocol
+
+from corpus.errors import ModelError, UsageError
+from rag.config import Config
+from rag.datatypes import Draft
+from rag.models import Report, best_device, best_dtype, find_weights, silent
+from rag.prompt import Message
+
+Stopped = Callable[[], bool]
+
+
+def never() -> bool:
+    """The Stopped that lets a writer finish."""
+    return False
+
+
+class Writer(Protocol):
+    """Words an answer."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Identifies the model."""
+
+    def write(self, messages: Sequence[Message], stopped: Stopped = never) -> Iterator[Draft]:
+        """The draft as it grows, each one longer than the last; ends early once `stopped()` is true."""
+
+
+class QuoteWriter:
+    """Writes nothing: the answer is the quotes."""
+
+    fingerprint = "quote"
+
+    def __init__(self, name: str, config: Config, report: Report = silent) -> None:
+        pass
+
+    def write(self, messages: Sequence[Message], stopped: Stopped = never) -> Iterator[Draft]:
+        """No draft at all."""
+        return iter(())
+
+
+class TransformersWriter:
+    """Any Hugging Face chat model, decoded greedily: the same question gets the same words."""
+
+    def __init__(self, name: str, config: Config, report: Report = silent) -> None:
+        weights = find_weights(name, report)
+        report(f"Loading {name}", 0, 0)
+        import transformers
+
+        transformers.utils.logging.disable_progress_bar()
+        folder = str(weights.folder)
+        try:
+            self._tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
+            self._model = transformers.AutoModelForCausalLM.from_pretrained(
+                folder, dtype=best_dtype(), local_files_only=True
+            ).to(best_device())
+        except (OSError, ValueError, KeyError) as error:
+            raise ModelError(
+                f"{name} can't be loaded as a chat model ({type(error).__name__}: {str(error).splitlines()[0]}).",
+                "Name another one with --writer, or use --writer quote.",
+            ) from error
+        self._model.eval()
+        self._max_new_tokens = config.max_new_tokens
+        self.fingerprint = weights.fingerprint
+
+    def write(self, messages: Sequence[Message], stopped: Stopped = never) -> Iterator[Draft]:
+        """See Writer. One forward pass a token, so that a stop takes effect at the next token."""
+        import torch
+
+        ids = self._encode(messages)
+        ends = self._ends()
+        written: list[int] = []
+        past: Any = None
+        step = torch.tensor([ids], device=self._model.device)
+        for _ in range(self._max_new_tokens):
+            if stopped():
+                return
+            with torch.inference_mode():
+                out = self._model(input_ids=step, cache=past, use_cache=True, logits_to_keep=1)
+            past, best = out.cache, int(out.logits[0, -1].argmax())
+            if best in ends:
+                return
+            written.append(best)
+            step = torch.tensor([[best]], device=self._model.device)
+            text = self._tokenizer.decode(written, skip_special_tokens=True)
+            yield Draft(text, self.fingerprint, len(ids), len(written))
+
+    def _encode(self, messages: Sequence[Message]) -> list[int]:
+        if self._tokenizer.chat_template:
+            chat = [{"role": message.role, "content": message.content} for message in messages]
+            text = self._tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
+            return list(self._tokenizer.encode(text, add_special_tokens=False))
+        return list(self._tokenizer.encode("\n\n".join(message.content for message in messages)))
+
+    def _ends(self) -> set[int]:
+        ends = self._model.generation_config.eos_token_id
+        listed = ends if isinstance(ends, list) else [ends]
+        return {end for end in [*listed, self._tokenizer.eos_token_id] if end is not None}
+
+
+class EndpointWriter:
+    """Any OpenAI-compatible server: vLLM, SGLang, llama.cpp, `transformers serve`. The name is MODEL@URL."""
+
+    def __init__(self, name: str, config: Config, report: Report = silent) -> None:
+        model, at, url = name.rpartition("@")
+        if not at or not model or not url.startswith(("http://", "https://")):
+            raise UsageError(
+                f"The endpoint {name!r} isn't of the form MODEL@URL.",
+                "For example: --writer openai:my-model@http://127.0.0.1:8000/v1",
+            )
+        import openai
+
+        self._model, self._url = model, url
+        self._max_new_tokens = config.max_new_tokens
+        self._client = openai.OpenAI(
+            base_url=url, api_key=os.environ.get("OPENAI_API_KEY") or "none", timeout=config.endpoint_timeout
+        )
+        self.fingerprint = f"openai:{model}@{url}"
+
+    def write(self, messages: Sequence[Message], stopped: Stopped = never) -> Iterator[Draft]:
+        """See Writer. Raises ModelError if the server can't be reached or refuses."""
+        import openai
+
+        chat: list[Any] = [{"role": message.role, "content": message.content} for message in messages]
+        text, pieces = "", 0
+        try:
+            with self._client.chat.completions.create(
+                model=self._model, messages=chat, max_tokens=self._max_new_tokens, temperature=0, stream=True
+            ) as stream:
+                for chunk in stream:
+                    if stopped():
+                        return
+                    if chunk.choices and (piece := chunk.choices[0].delta.content):
+                        text, pieces = text + piece, pieces + 1
+                        yield Draft(text, self.fingerprint, 0, pieces)
+        except openai.OpenAIError as error:
+            raise ModelError(
+                f"The writer at {self._url} doesn't answer ({type(error).__name__}).",
+                "Start that server, check the model's name, or use --writer quote.",
+            ) from error
+
+
+WRITERS: dict[str, Callable[[str, Config, Report], Writer]] = {
+    "local": TransformersWriter,
+    "openai": EndpointWriter,
+    "quote": QuoteWriter,
+}
+
+
+def open_writer(config: Config, report: Report = silent) -> Writer:
+    """The writer called `KIND:NAME` in the settings; without a kind: a local model by bare name, folder or hub id."""
+    kind, _, rest = config.writer.partition(":")
+    if kind in WRITERS:
+        return WRITERS[kind](rest, config, report)
+    return WRITERS["local"](config.writer, config, report)

@@ -1,0 +1,139 @@
+"""What every entry of a registry must do. A new embedder, index, retriever or writer is tested here by being listed."""
+
+from collections.abc import Callable
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import HashEmbedder
+from hypothesis import given
+from hypothesis import strategies as st
+
+from corpus.insight import Insight
+from corpus.library import Library, open_library
+from rag.config import CHOICES, Config
+from rag.embed import EMBEDDERS, Embedder, open_embedder
+from rag.index import INDEXES, ExactIndex, open_index
+from rag.models import silent
+from rag.prompt import Message
+from rag.retrieve import RETRIEVERS, retrieve
+from rag.write import WRITERS, Writer, open_writer
+
+
+def unit_rows(count: int, dimensions: int, seed: int) -> np.ndarray:
+    rows = np.random.default_rng(seed).standard_normal((count, dimensions)).astype(np.float32)
+    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize("kind", INDEXES)
+@given(count=st.integers(1, 60), k=st.integers(0, 80), seed=st.integers(0, 999))
+def test_every_index_agrees_with_the_exact_one(kind: str, count: int, k: int, seed: int) -> None:
+    rows = unit_rows(count, 8, seed)
+    rows[count // 2] = rows[0]  # a tie
+    keys = np.random.default_rng(seed).permutation(10 * count)[:count].astype(np.int64)
+    query = unit_rows(1, 8, seed + 1)[0]
+    expected_keys, expected_scores = ExactIndex(keys, rows).search(query, k)
+    by_hand = sorted(zip((-(rows @ query)).tolist(), keys.tolist(), strict=True))[:k]
+    np.testing.assert_allclose(expected_scores, [-score for score, _ in by_hand], atol=1e-6)
+
+    index = INDEXES[kind](keys, rows)
+    for candidate in (index, INDEXES[kind].load(index.dump(), count)):
+        found, scores = candidate.search(query, k)
+        np.testing.assert_allclose(scores, expected_scores, atol=1e-6)
+        assert set(found.tolist()) == set(expected_keys.tolist()) or k < count  # a tie may fall on either side of k
+        assert found.dtype == np.int64
+        np.testing.assert_array_equal(candidate.reconstruct(keys.tolist()), rows)
+
+
+@pytest.mark.parametrize("kind", INDEXES)
+def test_ties_are_broken_by_key(kind: str) -> None:
+    rows = np.repeat(unit_rows(1, 8, 0), 5, axis=0)
+    found, _ = INDEXES[kind](np.array([50, 10, 40, 20, 30], np.int64), rows).search(rows[0], 5)
+    assert found.tolist() == [10, 20, 30, 40, 50]
+
+
+@pytest.mark.parametrize("kind", INDEXES)
+def test_an_empty_index_finds_nothing(kind: str) -> None:
+    found, scores = INDEXES[kind](np.empty(0, np.int64), np.empty((0, 8), np.float32)).search(unit_rows(1, 8, 0)[0], 3)
+    assert len(found) == len(scores) == 0
+
+
+def check_embedder(embedder: Embedder) -> None:
+    texts = ["Ovens lose heat through the door.", "Night trains carry tourists.", "Ovens lose heat through the door.", "é"]
+    for encode in (embedder.encode_query, embedder.encode_document):
+        rows = encode(texts)
+        assert rows.shape == (4, embedder.dimensions)
+        assert rows.dtype == np.float32
+        np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-5)
+        np.testing.assert_allclose(rows[0], rows[2], atol=1e-2)  # the same text beside others in a batch
+        assert encode([]).shape == (0, embedder.dimensions)
+    near, far = embedder.encode_document(["Heat leaves an oven at its door.", "Commuters avoid sleepers."]) @ rows[0]
+    assert near > far
+    assert embedder.fingerprint
+
+
+def test_the_fake_embedder_keeps_the_contract(embedder: HashEmbedder) -> None:
+    check_embedder(embedder)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", EMBEDDERS)
+def test_every_embedder_keeps_the_contract(kind: str) -> None:
+    check_embedder(open_embedder(f"{kind}:{Config().embedder}"))
+
+
+@pytest.mark.parametrize("kind", RETRIEVERS)
+def test_every_retriever_ranks_and_explains(kind: str, embedder: HashEmbedder, library: Library) -> None:
+    index = open_index(library, embedder)
+    hits = retrieve("Who counted suitcases on a sleeper?", library, index, embedder, Config(retriever=kind, candidates=4))
+    assert hits[0].insight.insight_id == "s2"
+    assert len(hits) <= 4
+    assert [hit.rank for hit in hits] == list(range(1, len(hits) + 1))
+    assert [hit.score for hit in hits] == sorted((hit.score for hit in hits), reverse=True)
+    assert all(hit.signals for hit in hits)
+    assert all(hit.insight.text[hit.passage.start : hit.passage.end] == hit.passage.text for hit in hits)
+
+
+def test_every_retriever_can_be_chosen() -> None:
+    assert set(CHOICES["retriever"]) == set(RETRIEVERS)
+
+
+ASK = (Message("system", "Answer in one sentence."), Message("user", "What colour is the sky?"))
+
+
+def check_writer(writer: Writer) -> None:
+    drafts = list(writer.write(ASK))
+    assert writer.fingerprint
+    for earlier, later in zip(drafts, drafts[1:], strict=False):
+        assert later.completion_tokens > earlier.completion_tokens
+        assert len(later.text) >= len(earlier.text) - 1  # a half character may resolve into a shorter one
+    stops = iter([False, False, True])
+    assert len(list(islice(writer.write(ASK, lambda: next(stops)), 9))) <= 2
+    assert [draft.text for draft in writer.write(ASK)] == [draft.text for draft in drafts]
+
+
+def test_the_quote_writer_writes_nothing() -> None:
+    writer = open_writer(Config(writer="quote"))
+    check_writer(writer)
+    assert list(writer.write(ASK)) == []
+
+
+def writer_spec(kind: str, serve: Callable[[], str]) -> str:
+    return {"local": "SmolLM2-135M-Instruct", "quote": "quote"}.get(kind) or f"openai:SmolLM2-135M-Instruct@{serve()}"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", WRITERS)
+def test_every_writer_keeps_the_contract(kind: str, transformers_serve: Callable[[], str]) -> None:
+    writer = open_writer(Config(writer=writer_spec(kind, transformers_serve), max_new_tokens=12), silent)
+    check_writer(writer)
+    if kind != "quote":
+        assert list(writer.write(ASK))[-1].text.strip()
+
+
+@pytest.fixture
+def library(tmp_path: Path, six_insights: list[Insight]) -> Library:
+    library = open_library(tmp_path / "six.db", create=True)
+    library.add(six_insights)
+    return library

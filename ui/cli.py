@@ -1,0 +1,263 @@
+"""The `footnoted` command. It imports what a command needs when that command runs: `--help` must be instant.
+
+Exit codes: 0 answered, 1 not in the library, 2 the request can't be carried out as given, 3 a fault, in a sentence.
+"""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from corpus.errors import FootnotedError, UsageError
+
+if TYPE_CHECKING:
+    from corpus.library import Library
+    from rag.config import Config
+    from rag.pipeline import Pipeline
+
+Options = argparse.Namespace
+NOT_IN_LIBRARY, FAULT, INTERRUPTED = 1, 3, 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code; every fault is one sentence on standard error."""
+    parser = build_parser()
+    options = parser.parse_args(arguments)
+    # Before any model library is imported: their own progress bars and telemetry are not for our users.
+    os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    try:
+        code = options.run(options)
+        sys.stdout.flush()
+        return int(code)
+    except FootnotedError as error:
+        sys.stderr.write(f"footnoted: {error}\n")
+        return error.exit_code
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:  # the reader of the pipe, `head` say, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        if os.environ.get("FOOTNOTED_DEBUG"):
+            raise
+        sys.stderr.write(
+            f"footnoted: something went wrong that we didn't foresee ({type(error).__name__}: {error}). "
+            "Run it again with FOOTNOTED_DEBUG=1 and report what it prints.\n"
+        )
+        return FAULT
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The commands and their options."""
+    from eval.cli import add_arguments as add_eval_arguments
+
+    common = argparse.ArgumentParser(add_help=False)
+    group = common.add_argument_group("which insights, which models")
+    group.add_argument("--library", metavar="PATH", help="a library's file, or demo: the insights that ship")
+    group.add_argument("--config", type=Path, metavar="FILE", help="settings in TOML (default: ./footnoted.toml)")
+    group.add_argument(
+        "--writer", metavar="MODEL", help="a chat model (name, folder, hub id), openai:MODEL@URL, or quote"
+    )
+    group.add_argument("--caution", choices=["lenient", "normal", "strict"], help="how readily a question is refused")
+    group.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="any other setting")
+
+    parser = argparse.ArgumentParser(
+        prog="footnoted",
+        description="Ask your own insights. Every sentence of the answer is footnoted, or it is not shown.",
+    )
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    def command(name: str, run: Callable[[Options], int], text: str) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=text, description=text, parents=[common])
+        sub.set_defaults(run=run)
+        return sub
+
+    ask = command("ask", run_ask, "ask a question; the answer comes with the quotes that support it")
+    ask.add_argument("question", help="in plain words; - reads it from standard input")
+    ask.add_argument("--json", action="store_true", help="print the whole record as JSON")
+
+    search = command("search", run_search, "list the insights nearest to some words")
+    search.add_argument("query")
+    search.add_argument("-k", type=int, default=5, metavar="N", help="how many (default 5)")
+    search.add_argument("--json", action="store_true", help="one JSON object a line")
+
+    library = commands.add_parser("library", help="add, list or remove insights")
+    actions = library.add_subparsers(title="actions", required=True, metavar="ACTION")
+    add = actions.add_parser("add", help="add the insights of files and folders", parents=[common])
+    add.add_argument("paths", nargs="+", type=Path, metavar="PATH")
+    add.add_argument(
+        "--as", dest="format", metavar="FORMAT", help="text, markdown, jsonl, json or csv (default: by suffix)"
+    )
+    add.set_defaults(run=run_add)
+    listing = actions.add_parser("list", help="list the insights", parents=[common])
+    listing.add_argument("query", nargs="?", default="", help="only those with these words")
+    listing.add_argument("--json", action="store_true", help="one JSON object a line")
+    listing.set_defaults(run=run_list)
+    remove = actions.add_parser("remove", help="remove insights by id", parents=[common])
+    remove.add_argument("ids", nargs="+", metavar="ID")
+    remove.set_defaults(run=run_remove)
+
+    serve = command("serve", run_serve, "open the page in the browser")
+    serve.add_argument(
+        "--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1: this machine only)"
+    )
+    serve.add_argument("--port", type=int, default=7860)
+    serve.add_argument("--no-browser", action="store_true", help="don't open a browser window")
+
+    command("doctor", run_doctor, "check the models, the library and the disk")
+    evaluate = commands.add_parser("eval", help="measure how good the answers are")
+    add_eval_arguments(evaluate)
+    return parser
+
+
+def run_ask(options: Options) -> int:
+    """Answer one question: on a terminal as it comes about, in a pipe plainly, with --json as the record."""
+    from rag.datatypes import Status
+    from rag.pipeline import checked_question
+    from ui import terminal
+    from ui.record import record
+
+    config = _config(options)
+    question = sys.stdin.read() if options.question == "-" else options.question
+    checked_question(question, config.max_question)  # before any model is loaded
+    with _library(options) as library, terminal.progress() as report:
+        pipeline = _pipeline(library, config, report)
+        if options.json or not sys.stdout.isatty():
+            answer = pipeline.ask(question)
+            sys.stdout.write(
+                json.dumps(record(answer), ensure_ascii=False) + "\n" if options.json else terminal.plain(answer)
+            )
+        else:
+            answer = terminal.show(pipeline.stream(question))
+    return NOT_IN_LIBRARY if answer.status is Status.NOT_IN_LIBRARY else 0
+
+
+def run_search(options: Options) -> int:
+    """List the nearest insights."""
+    from rag.config import Config
+    from rag.pipeline import checked_question
+    from ui import terminal
+    from ui.record import hit_record
+
+    config: Config = _config(options)
+    if options.k < 1:
+        raise UsageError(f"-k can't be {options.k}.", "Give it 1 or more.")
+    query = checked_question(options.query, config.max_question)
+    with _library(options) as library, terminal.progress() as report:
+        hits = _pipeline(library, _quoting(config), report).search(query, options.k)
+        if options.json:
+            for hit in hits:
+                sys.stdout.write(json.dumps(hit_record(hit), ensure_ascii=False) + "\n")
+        else:
+            terminal.show_hits(hits, library.name)
+    return 0 if hits else NOT_IN_LIBRARY
+
+
+def run_add(options: Options) -> int:
+    """Read the files, store what is new, embed it, and say what happened to every item."""
+    from corpus.library import open_library
+    from corpus.readers import read_paths
+    from rag.embed import open_embedder
+    from rag.index import open_index
+    from ui import terminal
+
+    config = _config(options)
+    with open_library(options.library, create=True) as library, terminal.progress() as report:
+        result = library.add(read_paths(options.paths, options.format))
+        terminal.show_report(result, library)
+        if result.new or result.changed:
+            open_index(library, open_embedder(config.embedder, report), report=report)
+    return UsageError.exit_code if result.unreadable and not (result.new + result.changed + result.unchanged) else 0
+
+
+def run_list(options: Options) -> int:
+    """List the insights, all or those with some words."""
+    from ui import terminal
+    from ui.record import insight_record
+
+    with _library(options) as library:
+        insights = library.insights(options.query)
+        if options.json:
+            for insight in insights:
+                sys.stdout.write(json.dumps(insight_record(insight), ensure_ascii=False) + "\n")
+        else:
+            terminal.show_insights(insights, library.name)
+    return 0 if insights else NOT_IN_LIBRARY
+
+
+def run_remove(options: Options) -> int:
+    """Remove insights by id; unknown ids are named."""
+    with _library(options) as library:
+        unknown = [insight_id for insight_id in options.ids if library.get(insight_id) is None]
+        if unknown:
+            raise UsageError(
+                f"No insight has the id {unknown[0]}.", "See `footnoted library list` for the ids; nothing was removed."
+            )
+        count = library.remove(options.ids)
+        sys.stdout.write(f"Removed {count} insight{'s' * (count != 1)} from {library.name}.\n")
+    return 0
+
+
+def run_serve(options: Options) -> int:
+    """Load everything, then serve the page until Ctrl-C."""
+    from ui import terminal
+    from ui.examples import examples
+    from ui.server import serve
+
+    with _library(options) as library:
+        with terminal.progress() as report:
+            pipeline = _pipeline(library, _config(options), report)
+        serve(pipeline, options.host, options.port, examples(library), open_browser=not options.no_browser)
+    return 0
+
+
+def run_doctor(options: Options) -> int:
+    """Say what works, what doesn't, and what to do about it."""
+    from ui.doctor import examine
+
+    healthy = True
+    for finding in examine(options.library, _config(options)):
+        healthy &= finding.ok
+        sys.stdout.write(f"{'ok  ' if finding.ok else 'FAIL'} {finding.part}: {finding.text}\n")
+    return 0 if healthy else FAULT
+
+
+def _config(options: Options) -> "Config":
+    from rag.config import load_config
+
+    pairs = [text.partition("=") for text in options.set]
+    if wrong := [name for name, equals, _ in pairs if not equals]:
+        raise UsageError(f"--set {wrong[0]} has no value.", "Write it as NAME=VALUE, for example --set candidates=30.")
+    flags = {name.strip(): value for name, _, value in pairs}
+    return load_config(options.config, **flags | {"writer": options.writer, "caution": options.caution})
+
+
+def _quoting(config: "Config") -> "Config":
+    """The same settings without a writer, for commands that word nothing: it would take seconds to load."""
+    from dataclasses import replace
+
+    return replace(config, writer="quote")
+
+
+def _library(options: Options) -> "Library":
+    from corpus.library import open_library
+
+    return open_library(options.library)
+
+
+def _pipeline(library: "Library", config: "Config", report: Callable[[str, int, int], None]) -> "Pipeline":
+    from rag.pipeline import open_pipeline
+
+    if not library.count():
+        raise UsageError(f"The library {library.name} is empty.", "Add insights to it: footnoted library add FILE")
+    return open_pipeline(library, config, report)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
