@@ -17,7 +17,8 @@ from corpus.errors import UsageError
 if TYPE_CHECKING:
     from tests.conftest import ScriptedEngine, Served
 
-pytestmark = pytest.mark.filterwarnings("ignore:::gradio")
+# Slow, because importing Gradio takes seconds.
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:::gradio")]
 
 
 @pytest.fixture(scope="module")
@@ -185,7 +186,6 @@ def test_serve_refuses_a_taken_port_before_it_builds_anything(scripted: "Scripte
             serve(scripted, port=taken.getsockname()[1])
 
 
-@pytest.mark.slow  # a fresh process imports Gradio anew
 def test_building_the_page_looks_up_no_host() -> None:
     code = (
         "import socket\n"
