@@ -78,7 +78,7 @@ def decoded(data: bytes) -> str:
             western = ""
         if _reads_like_words(western):
             return western
-    if broken > len(text) / 20:
+    if broken > len(text) / 20 and not cut_off:
         raise Unreadable(f"It is not a text file, or its encoding can't be told. {_SAVE_AS}")
     return text
 
@@ -91,13 +91,12 @@ def holds_broken_bytes(text: str) -> bool:
 def _reads_like_words(text: str) -> bool:
     """Whether text decoded as Windows-1252 is that.
 
-    In a Western language letters beyond ASCII are few and seldom stand three in a row. Text in another 8-bit encoding
+    In a Western language letters beyond ASCII seldom stand three in a row. Text in another 8-bit encoding
     comes out as long runs of them, as capitals inside a word ("itÕs"), or as odd signs ("caf‡").
     """
     high = [character for character in text if not character.isascii()]
     return (
         bool(high)
-        and len(high) <= len(text) / 4
         and all(character.isalpha() or character in "‘’“”‚„–—…•€£¥©®™°§«»¿¡·½¼¾²³¹×±\xa0‹›´¨" for character in high)
         and not re.search(r"[^\W\d_a-zA-Z]{3}", text)
         and not re.search(r"[a-zà-öø-ÿ][À-ÖØ-ÞŽŠŒŸ]", text)

@@ -38,9 +38,8 @@ def test_up_to_the_limit_there_is_one_passage_and_beyond_it_two_of_like_length()
 
 
 def test_a_short_rest_joins_what_comes_before_it() -> None:
-    text = ("word " * 69 + "end. ") * 2 + "A short rest follows."
-    lengths = [len(part.text.split()) for part in split_passages(make_insight(text))]
-    assert lengths == [70, 74]
+    text = " ".join("word " * (length - 1) + "end." for length in (70, 60, 20, 10))
+    assert [len(part.text.split()) for part in split_passages(make_insight(text))] == [70, 90]
 
 
 def test_a_sentence_without_end_is_cut_between_words() -> None:

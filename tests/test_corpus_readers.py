@@ -67,7 +67,7 @@ def test_formats_with_fields_give_back_the_same_insights(
     extension: str, six_insights: list[Insight], tmp_path: Path
 ) -> None:
     six_insights[0] = make_insight(
-        'A "quoted", comma\'d; text\nwith a second line',
+        'A "quoted", comma\'d;\u2028text\nwith a second line',
         insight_id="7",
         title="T",
         author="Ann",
@@ -187,6 +187,12 @@ x = 2 * 3 * 4
     assert [item.source for item in insights] == ["", *["The Book"] * 5]
 
 
+def test_a_code_block_is_kept_as_it_stands(tmp_path: Path) -> None:
+    code = "- a = *b*\n\n- [c](d)"
+    assert texts(read(tmp_path / "a.md", f"~~~python\n{code}\n~~~\nAfter it.")) == [code, "After it."]
+    assert texts(read(tmp_path / "a.md", f"Never closed.\n```\n{code}")) == ["Never closed.", code]
+
+
 def test_markdown_leaves_lookalikes_of_marks_alone(tmp_path: Path) -> None:
     text = "Take 2*3*4 and snake_case_names, a * b * c, 5 > 4, and #tag; it's [1] by 40%."
     assert texts(read(tmp_path / "a.md", text)) == [text]
@@ -262,6 +268,12 @@ def test_csv_with_a_hint_for_excel(tmp_path: Path) -> None:
 def test_a_long_field_is_read(tmp_path: Path) -> None:
     text = "word " * (MAX_CHARACTERS // 5)
     assert texts(read(tmp_path / "a.csv", f"text\n{text}\n{text * 3}\nlast\n")) == [text.strip(), "line 3", "last"]
+    assert read(tmp_path / "b.csv", f"text,note\nOne,{text * 3}\n") == [make_insight("One", note=text * 3)]
+
+
+def test_of_columns_with_one_name_the_first_that_is_not_empty_counts(tmp_path: Path) -> None:
+    content = "text,note,note\nOne,a,b\nTwo,,b\n"
+    assert read(tmp_path / "a.csv", content) == [make_insight("One", note="a"), make_insight("Two", note="b")]
 
 
 def test_an_open_quotation_mark_is_told_and_what_came_before_is_kept(tmp_path: Path) -> None:
@@ -349,6 +361,7 @@ def test_common_encodings_are_read(encoding: str, tmp_path: Path) -> None:
     ("text", "encoding"),
     [
         (ACCENTS, "mac_roman"),
+        ("It’s bread, isn’t it?", "mac_roman"),
         ("Хлеб хранится дольше. " * 3, "cp1251"),
         ("酸が麹を遅らせる。" * 5, "shift_jis"),
         ("开源模型。" * 5, "gb18030"),
@@ -364,8 +377,9 @@ def test_broken_bytes_lose_only_the_insight_they_are_in(tmp_path: Path) -> None:
 
 
 def test_a_file_cut_inside_a_character_loses_only_the_end(tmp_path: Path) -> None:
-    content = "One is here and fine.\n\nTwo is café".encode()[:-1]
-    assert texts(read(tmp_path / "a.txt", content)) == ["One is here and fine.", "line 3"]
+    for end in ("café", "5 €"):
+        content = f"One is here and fine.\n\nTwo is {end}".encode()[:-1]
+        assert texts(read(tmp_path / "a.txt", content)) == ["One is here and fine.", "line 3"]
 
 
 @pytest.mark.parametrize(
