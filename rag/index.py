@@ -145,7 +145,8 @@ def embed_missing(library: Library, embedder: Embedder, report: Report = silent)
 
 
 def _best_first(keys: Keys, scores: Vectors, k: int) -> tuple[Keys, Vectors]:
-    order = np.lexsort((keys, -scores))[:k]
+    # Rounded: equal vectors may get scores that differ in the last bit, by where they stand in the matrix.
+    order = np.lexsort((keys, -np.round(scores, 6)))[:k]
     return keys[order].astype(np.int64), scores[order].astype(np.float32)
 
 

@@ -2,21 +2,27 @@
 
 import contextlib
 import gc
-import hashlib
-import re
+import os
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pytest
+from hypothesis import settings
 
 from corpus.errors import ModelError
 from corpus.insight import Insight, Passage, make_insight
 from rag.datatypes import Answer, Citation, Claim, Evidence, Hit, Phase, Status, Step, Trace, Turn, Verdict
+from tests.fakes import HashEmbedder
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+settings.register_profile("footnoted", deadline=None)  # these machines are shared: a slow example is no failure
+settings.load_profile("footnoted")
 
 LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 
@@ -52,33 +58,6 @@ def sample_insights() -> list[Insight]:
 @pytest.fixture
 def six_insights() -> list[Insight]:
     return sample_insights()
-
-
-class HashEmbedder:
-    """Bag of words, each word a fixed random direction from its SHA-256: equal words make similar vectors."""
-
-    fingerprint = "hash-embedder-1"
-    dimensions = 64
-
-    def __init__(self) -> None:
-        self.encoded: list[str] = []
-
-    def encode_query(self, texts: Sequence[str]) -> np.ndarray:
-        return self._encode(texts)
-
-    def encode_document(self, texts: Sequence[str]) -> np.ndarray:
-        self.encoded += texts
-        return self._encode(texts)
-
-    def _encode(self, texts: Sequence[str]) -> np.ndarray:
-        return np.stack([self._vector(text) for text in texts]) if texts else np.empty((0, 64), np.float32)
-
-    def _vector(self, text: str) -> np.ndarray:
-        total = np.full(self.dimensions, 1e-6)
-        for word in re.findall(r"\w+", text.casefold()):
-            seed = int.from_bytes(hashlib.sha256(word[:6].encode()).digest()[:8])
-            total += np.random.default_rng(seed).standard_normal(self.dimensions) * len(word)
-        return np.asarray(total / np.linalg.norm(total), np.float32)
 
 
 @pytest.fixture
@@ -245,3 +224,58 @@ class Served:
 @pytest.fixture(scope="session")
 def serve_page() -> Served:
     return Served(ScriptedEngine(sample_insights(), pause=0.02))
+
+
+# --------------------------------------------------------------------------------------------------------- browser
+
+CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
+FLAGS = (
+    *("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"),
+    *("--disable-component-update", "--disable-sync", "--disable-default-apps"),
+)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator["Browser"]:
+    """One browser for all tests. On CI it must be there; elsewhere its tests are skipped, and say why."""
+    if not os.path.exists(CHROMIUM):
+        if os.environ.get("CI"):
+            pytest.fail(f"there is no browser at {CHROMIUM}, and on CI the page must be tried in one")
+        pytest.skip(f"there is no browser at {CHROMIUM}: install the package 'chromium' or set CHROMIUM")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(FLAGS))
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def site(serve_page: Served) -> Iterator[str]:
+    with serve_page() as url:
+        yield url
+
+
+SCREENS = {"desktop-light": (1440, 900, "light"), "phone-dark": (390, 844, "dark")}
+
+
+@pytest.fixture(params=list(SCREENS))
+def tab(chromium: "Browser", request: pytest.FixtureRequest, site: str) -> Iterator["Page"]:
+    """The page, opened afresh. Afterwards: no request went elsewhere, and the console holds no error."""
+    width, height, scheme = SCREENS[request.param]
+    phone = width < 500
+    context = chromium.new_context(
+        viewport={"width": width, "height": height}, color_scheme=scheme, is_mobile=phone, has_touch=phone
+    )
+    page = context.new_page()
+    page.set_default_timeout(8000)
+    faults: list[str] = []
+    page.on("request", lambda r: None if r.url.startswith((site, "data:", "blob:")) else faults.append(r.url))
+    page.on("pageerror", lambda error: faults.append(str(error)))
+    page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
+    page.on("response", lambda r: faults.append(f"{r.status} {r.url}") if r.status >= 400 else None)
+    page.goto(site)
+    page.wait_for_selector("#fn-voice", state="attached")  # the last thing that panel.js makes
+    yield page
+    context.close()
+    assert not faults, faults

@@ -27,7 +27,7 @@ MAY_NAME = {  # the only files that know a heavy library
 }
 # Bottom up: a module imports only from those before it in its own folder.
 ORDER = {
-    "corpus": "errors insight places passages plaintext problems tables files readers database library".split(),
+    "corpus": "errors insight places passages plaintext prose rows markdown readers database library".split(),
     "rag": (
         "datatypes config models words embed index retrieve followup read prompt write verify pipeline train"
     ).split(),

@@ -1,12 +1,11 @@
 """What every entry of a registry must do. A new embedder, index, retriever or writer is tested here by being listed."""
 
 from collections.abc import Callable
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import HashEmbedder
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,6 +18,7 @@ from rag.models import silent
 from rag.prompt import Message
 from rag.retrieve import RETRIEVERS, retrieve
 from rag.write import WRITERS, Writer, open_writer
+from tests.fakes import HashEmbedder
 
 
 def unit_rows(count: int, dimensions: int, seed: int) -> np.ndarray:
@@ -60,7 +60,12 @@ def test_an_empty_index_finds_nothing(kind: str) -> None:
 
 
 def check_embedder(embedder: Embedder) -> None:
-    texts = ["Ovens lose heat through the door.", "Night trains carry tourists.", "Ovens lose heat through the door.", "é"]
+    texts = [
+        "Ovens lose heat through the door.",
+        "Night trains carry tourists.",
+        "Ovens lose heat through the door.",
+        "é",
+    ]
     for encode in (embedder.encode_query, embedder.encode_document):
         rows = encode(texts)
         assert rows.shape == (4, embedder.dimensions)
@@ -86,7 +91,9 @@ def test_every_embedder_keeps_the_contract(kind: str) -> None:
 @pytest.mark.parametrize("kind", RETRIEVERS)
 def test_every_retriever_ranks_and_explains(kind: str, embedder: HashEmbedder, library: Library) -> None:
     index = open_index(library, embedder)
-    hits = retrieve("Who counted suitcases on a sleeper?", library, index, embedder, Config(retriever=kind, candidates=4))
+    hits = retrieve(
+        "Who counted suitcases on a sleeper?", library, index, embedder, Config(retriever=kind, candidates=4)
+    )
     assert hits[0].insight.insight_id == "s2"
     assert len(hits) <= 4
     assert [hit.rank for hit in hits] == list(range(1, len(hits) + 1))
@@ -105,7 +112,7 @@ ASK = (Message("system", "Answer in one sentence."), Message("user", "What colou
 def check_writer(writer: Writer) -> None:
     drafts = list(writer.write(ASK))
     assert writer.fingerprint
-    for earlier, later in zip(drafts, drafts[1:], strict=False):
+    for earlier, later in pairwise(drafts):
         assert later.completion_tokens > earlier.completion_tokens
         assert len(later.text) >= len(earlier.text) - 1  # a half character may resolve into a shorter one
     stops = iter([False, False, True])

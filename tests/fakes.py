@@ -1,0 +1,56 @@
+"""Deterministic stand-ins for the models, through the same seams as the real ones."""
+
+import hashlib
+import re
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from rag.datatypes import Draft
+from rag.prompt import Message
+from rag.write import Stopped, never
+
+
+class HashEmbedder:
+    """Bag of words, each word a fixed random direction from its SHA-256: equal words make similar vectors."""
+
+    fingerprint = "hash-embedder-1"
+    dimensions = 64
+
+    def __init__(self) -> None:
+        self.encoded: list[str] = []
+
+    def encode_query(self, texts: Sequence[str]) -> np.ndarray:
+        return self._encode(texts)
+
+    def encode_document(self, texts: Sequence[str]) -> np.ndarray:
+        self.encoded += texts
+        return self._encode(texts)
+
+    def _encode(self, texts: Sequence[str]) -> np.ndarray:
+        return np.stack([self._vector(text) for text in texts]) if texts else np.empty((0, 64), np.float32)
+
+    def _vector(self, text: str) -> np.ndarray:
+        total = np.full(self.dimensions, 1e-6)
+        for word in re.findall(r"\w+", text.casefold()):
+            seed = int.from_bytes(hashlib.sha256(word[:6].encode()).digest()[:8])
+            total += np.random.default_rng(seed).standard_normal(self.dimensions) * len(word)
+        return np.asarray(total / np.linalg.norm(total), np.float32)
+
+
+class ScriptedWriter:
+    """Writes the given text, a word a draft, and keeps what it was asked."""
+
+    fingerprint = "scripted-writer"
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.asked: list[Sequence[Message]] = []
+
+    def write(self, messages: Sequence[Message], stopped: Stopped = never) -> Iterator[Draft]:
+        self.asked.append(messages)
+        pieces = self.text.split(" ")
+        for count in range(1, len(pieces) + 1):
+            if stopped():
+                return
+            yield Draft(" ".join(pieces[:count]), self.fingerprint, 10, count)

@@ -1,0 +1,147 @@
+"""The check that stands between a draft and the reader: what may pass, what must not, and what is cited."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from corpus.insight import Insight, Passage, make_insight
+from corpus.passages import split_passages
+from rag.datatypes import Citation, Claim, Evidence, Hit, Verdict
+from rag.read import Reader, load_reader
+from rag.verify import broken_rule, check, complete, locate, markers, quote_claim, split_draft, without_markers
+from tests.fakes import HashEmbedder
+
+LABELS = (
+    "Direct trade is a photograph, says exporter Amparo Quines. Of 40 labels that she audited, 11 named the price paid."
+)
+
+
+def evidence(text: str, insight_id: str = "i1") -> Evidence:
+    insight: Insight = make_insight(text, insight_id=insight_id)
+    passage: Passage = split_passages(insight)[0]
+    return Evidence(Hit(passage, insight, 0.9, 1), Citation(passage.passage_id, 0, len(insight.text)), 0.9)
+
+
+@pytest.fixture
+def reader() -> Reader:
+    return load_reader(HashEmbedder())
+
+
+@pytest.mark.parametrize(
+    ("sentence", "why"),
+    [
+        ("Of the 40 labels she audited, 12 named the price.", "number 12"),
+        ("Of the labels that Ines Okafor audited, 11 named the price.", "okafor"),
+        ("Of 40 labels that she audited, 11 did not name the price paid.", "denies"),
+        ("In 1994 she audited 40 labels.", "number 1994"),
+    ],
+)
+def test_a_hard_rule_stops_it(sentence: str, why: str) -> None:
+    assert why in broken_rule(sentence, LABELS)
+
+
+def test_opposites_are_told_apart() -> None:
+    assert "rise" in broken_rule("Prices rise in July.", "Prices fall in July.") or "fall" in broken_rule(
+        "Prices rise in July.", "Prices fall in July."
+    )
+    assert not broken_rule("Prices rise in July.", "Prices rise in July and fall in May.")
+
+
+def test_what_the_insight_says_breaks_no_rule() -> None:
+    assert broken_rule("Amparo Quines found that 11 of 40 labels named the price.", LABELS) == ""
+
+
+def test_no_probability_overrides_a_hard_rule() -> None:
+    class Believer:
+        fingerprint = "believer"
+
+        def support(self, sentence: str, texts: list[str]) -> list[float]:
+            return [1.0] * len(texts)
+
+    outcome = check("She audited 41 labels of Amparo Quines.", "How many?", [evidence(LABELS)], Believer(), 0.0)  # type: ignore[arg-type]
+    assert not isinstance(outcome, Claim)
+
+
+def test_a_faithful_sentence_passes_and_cites_its_characters(reader: Reader) -> None:
+    other = evidence("Loaves from Harrow Mill lasted nine days because acid slows mould.", "i2")
+    outcome = check(
+        "Of the 40 labels that she audited, 11 named the price.", "How many?", [other, evidence(LABELS)], reader, 0.5
+    )
+    assert isinstance(outcome, Claim)
+    assert outcome.verdict is Verdict.SUPPORTED
+    (cited,) = outcome.citations
+    assert cited.passage_id == "i1#0"
+    assert LABELS[cited.start : cited.end] == "Of 40 labels that she audited, 11 named the price paid."
+
+
+def test_words_of_the_insights_in_another_order_of_things_do_not_pass(reader: Reader) -> None:
+    text = "Customers of Corvo lend the chain money. The chain pays them nothing for it."
+    assert not isinstance(
+        check("Bakers of Corvo train pigeons on roofs.", "Who?", [evidence(text)], reader, 0.5), Claim
+    )
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "As an AI language model, I cannot say.",
+        "According to the notes, labels name the price.",
+        "The notes do not say.",
+    ],
+)
+def test_talk_about_the_sources_is_dropped(sentence: str, reader: Reader) -> None:
+    assert not isinstance(check(sentence, "Why?", [evidence(LABELS)], reader, 0.0), Claim)
+
+
+def test_a_sentence_that_only_repeats_the_question_is_dropped(reader: Reader) -> None:
+    outcome = check("The labels name the price.", "Do the labels name the price?", [evidence(LABELS)], reader, 0.0)
+    assert not isinstance(outcome, Claim)
+
+
+@pytest.mark.parametrize(
+    ("draft", "finished", "expected"),
+    [
+        ("It fell. It ro", False, ["It fell."]),
+        ("It fell. It rose.", False, ["It fell."]),
+        ("It fell. It rose.", True, ["It fell.", "It rose."]),
+        ("It fell [1]. It ro", True, ["It fell."]),
+        ("- **It** fell [note 2].", True, ["It fell."]),
+        ("Answer: It fell (1, 2).", True, ["It fell."]),
+        ("", True, []),
+    ],
+)
+def test_a_draft_is_split_into_complete_sentences(draft: str, finished: bool, expected: list[str]) -> None:
+    assert split_draft(draft, finished) == expected
+
+
+def test_markers_are_found_and_taken_off() -> None:
+    assert list(markers("It fell [1] and rose [2, 3] in (4).")) == ["[1]", "[2, 3]", "(4)"]
+    assert without_markers("It fell [1] and rose [2, 3].") == "It fell and rose."
+
+
+def test_evidence_that_no_claim_cites_is_quoted() -> None:
+    one, two = evidence(LABELS, "i1"), evidence("Loaves lasted nine days.", "i2")
+    claim = quote_claim(one)
+    assert [c.text for c in complete([claim], [one, two])] == [one.quote, two.quote]
+    assert complete([], []) == ()
+
+
+@given(st.text(max_size=200))
+def test_any_draft_is_split_without_complaint(text: str) -> None:
+    for finished in (True, False):
+        for sentence in split_draft(text, finished):
+            assert sentence.strip()
+            assert not list(markers(sentence))
+
+
+@given(sentence=st.text(min_size=1, max_size=80), text=st.text(min_size=1, max_size=200).filter(lambda t: t.strip()))
+def test_what_is_located_lies_within_the_text(sentence: str, text: str) -> None:
+    spans = locate(sentence, text)
+    assert all(0 <= a < b <= len(text) for a, b in spans)
+    assert spans == sorted(set(spans))
+
+
+@given(number=st.integers(100, 10**6), other=st.integers(100, 10**6))
+def test_a_changed_number_never_passes(number: int, other: int) -> None:
+    broken = broken_rule(f"The mill sold {other} loaves.", f"The mill sold {number:,} loaves.")
+    assert bool(broken) == (number != other)
