@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 from hypothesis import settings
@@ -256,7 +256,10 @@ def site(serve_page: Served) -> Iterator[str]:
         yield url
 
 
-SCREENS = {"desktop-light": (1440, 900, "light"), "phone-dark": (390, 844, "dark")}
+SCREENS: dict[str, tuple[int, int, Literal["light", "dark"]]] = {
+    "desktop-light": (1440, 900, "light"),
+    "phone-dark": (390, 844, "dark"),
+}
 
 
 @pytest.fixture(params=list(SCREENS))

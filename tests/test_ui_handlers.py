@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 QUICK = Limits(total=5.0, heartbeat=0.02, between_updates=0.0)
 
 
-def run(work: Coroutine[Any, Any, Any]) -> Any:  # noqa: ANN401
+def run(work: Coroutine[Any, Any, Any]) -> Any:
     return asyncio.run(asyncio.wait_for(work, 10))
 
 
@@ -183,6 +183,24 @@ def test_a_second_question_of_the_same_reader_is_refused(desk: Desk) -> None:
         return refused
 
     assert "still being written" in run(twice()).notice
+
+
+def test_a_forgotten_conversation_says_no_more(desk: Desk, scripted: "ScriptedEngine") -> None:
+    async def forget() -> tuple[list[View], list[View]]:
+        switch, seen = Switch(), []
+        async for view in desk.ask("hold", Talk(), switch):
+            seen.append(view)
+            if "fn-quote" in view.thread:
+                switch.forget()
+                break_at = len(seen)
+        after = [view async for view in desk.ask("night trains?", Talk(), switch)]
+        assert len(seen) == break_at
+        assert not switch.busy
+        return seen, after
+
+    seen, after = run(forget())
+    assert not any(e.stopped for view in seen for e in view.talk.exchanges)
+    assert after[-1].talk.exchanges[-1].done
 
 
 def test_an_answer_that_takes_too_long_is_stopped(scripted: "ScriptedEngine") -> None:

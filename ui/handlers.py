@@ -113,6 +113,12 @@ class Switch:
     def __init__(self) -> None:
         self.busy = False
         self.stop = False
+        self.run = 0  # which answer may still change the page
+
+    def forget(self) -> None:
+        """End the answer on its way without another word: its conversation is gone."""
+        self.run += 1
+        self.busy = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,11 +177,14 @@ class Desk:
         history = talk.history
         talk = talk.with_next(asked)
         exchange = talk.exchanges[-1]
-        switch.busy, switch.stop = True, False
+        switch.forget()
+        switch.busy, switch.stop, run = True, False, switch.run
         try:
             yield View(talk, taken=True)
             async with contextlib.aclosing(self._steps(asked, history)) as steps:
                 async for step in steps:
+                    if switch.run != run:
+                        return
                     if switch.stop:
                         exchange = replace(exchange, stopped=True)
                         break
@@ -192,7 +201,8 @@ class Desk:
             log.exception("a question failed")
             exchange = replace(exchange, problem=UNEXPECTED)
         finally:
-            switch.busy = False
+            if switch.run == run:
+                switch.busy = False
         yield View(talk.with_last(exchange))
 
     async def record(self, question: object, history: object = None) -> dict[str, Any]:

@@ -75,11 +75,11 @@ def build(engine: Engine, examples: Sequence[str] = ()) -> gr.Blocks:
                     insight = _html("", "fn-insight")
 
         shown = [thread, sources, talk, box]
-        gr.on([box.submit, go.click], _answering(desk), [box, talk, switch], shown, **ASKING)
+        asking = [gr.on([box.submit, go.click], _answering(desk), [box, talk, switch], shown, **ASKING)]
         for starter, text in zip(starters, examples, strict=True):
-            starter.click(_answering(desk, text), [box, talk, switch], shown, **ASKING)
+            asking.append(starter.click(_answering(desk, text), [box, talk, switch], shown, **ASKING))
         stop.click(_stop, switch, None, **LIGHT)
-        new.click(_forget, switch, [*shown, tabs], **LIGHT)
+        new.click(_forget, switch, [*shown, tabs], cancels=asking, **LIGHT)
 
         # "change", because pasting raises no "input" in Gradio 6.31
         query.change(desk.listing, query, listing, trigger_mode="always_last", **LIGHT)
@@ -120,7 +120,7 @@ def _stop(switch: Switch) -> None:
 
 
 def _forget(switch: Switch) -> tuple[Any, ...]:
-    switch.stop = True
+    switch.forget()
     view = View(Talk())
     return view.thread, view.sources, view.talk, "", gr.Tabs(selected="ask")
 

@@ -4,7 +4,11 @@ const byId = (id) => document.getElementById(id);
 const side = () => byId('fn-side');
 const still = matchMedia('(prefers-reduced-motion: reduce)').matches;
 const narrow = matchMedia('(max-width: 60rem)');
-const soon = (act) => requestAnimationFrame(() => requestAnimationFrame(act)); // focus() is ignored while un-hiding
+const soon = (act) => requestAnimationFrame(() => requestAnimationFrame(act));
+function land(target, tries = 20) { // focus() is ignored while an element comes out of hiding: try again
+  target.focus({ preventScroll: true });
+  if (document.activeElement !== target && tries) requestAnimationFrame(() => land(target, tries - 1));
+}
 
 let cameFrom = null; // the chip to go back to
 let lastRow = null; // the id of the insight whose row was opened
@@ -37,7 +41,7 @@ function openCard(chip) {
   light(card);
   openSheet();
   soon(() => {
-    card.focus({ preventScroll: true });
+    land(card);
     card.scrollIntoView({ behavior: still ? 'auto' : 'smooth', block: 'nearest' });
   });
 }
@@ -76,7 +80,10 @@ document.addEventListener('click', (event) => {
     turn = button.dataset.turn;
     showTurn(turn);
     openSheet();
-    soon(() => document.querySelector('#fn-sources .fn-sources:not([hidden]) .fn-card')?.focus());
+    soon(() => {
+      const card = document.querySelector('#fn-sources .fn-sources:not([hidden]) .fn-card');
+      if (card) land(card);
+    });
   } else if (button.matches('.fn-copy')) copy(button);
   else if (button.matches('.fn-to-list')) backToList();
   else if (button.dataset.more) trigger('show_more', { limit: Number(button.dataset.more) });
@@ -176,7 +183,7 @@ function showPage(page) {
   opened = page.dataset.id;
   byId('fn-library').classList.add('fn-reading');
   byId('fn-insight-column').scrollTop = 0;
-  soon(() => page.querySelector('h2').focus());
+  soon(() => land(page.querySelector('h2')));
 }
 
 function refreshLibrary() {
