@@ -43,6 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--json", dest="json_file", metavar="FILE", type=Path, help="write the results; a folder names the file itself"
     )
+    parser.add_argument("--config", type=Path, metavar="FILE", help="settings in TOML (default: ./footnoted.toml)")
     parser.add_argument("--writer", metavar="W", help="who words the answers: a model, quote, or openai:MODEL@URL")
     parser.add_argument(
         "--set",
@@ -64,7 +65,7 @@ def main(args: argparse.Namespace) -> int:
     settings = _settings(args.settings)
     if args.writer is not None:
         settings["writer"] = args.writer
-    config = load_config(getattr(args, "config", None), os.environ, **settings)
+    config = load_config(args.config, os.environ, **settings)
     with _on_stderr() as report:
         results = evaluate(
             folder=args.questions,

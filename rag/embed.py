@@ -35,10 +35,8 @@ class SentenceTransformerEmbedder:
     def __init__(self, name: str, report: Report = silent) -> None:
         weights = find_weights(name, report)
         report(f"Loading {name}", 0, 0)
-        import transformers
         from sentence_transformers import SentenceTransformer
 
-        transformers.utils.logging.disable_progress_bar()
         self._model = SentenceTransformer(
             str(weights.folder), device=best_device(), model_kwargs={"dtype": best_dtype()}, local_files_only=True
         )

@@ -126,7 +126,6 @@ def _convert(file: Path, target: Path) -> None:
     import torch
     import transformers
 
-    transformers.utils.logging.disable_progress_bar()
     level = transformers.utils.logging.get_verbosity()
     transformers.utils.logging.set_verbosity_error()  # it warns that packed weights are slow: ours are unpacked next
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".converting-") as name:
@@ -146,7 +145,6 @@ def _convert(file: Path, target: Path) -> None:
         shutil.rmtree(target, ignore_errors=True)
         os.replace(work, target)
     transformers.utils.logging.set_verbosity(level)
-    transformers.utils.logging.enable_progress_bar()
 
 
 def _is_complete(folder: Path) -> bool:

@@ -22,6 +22,7 @@ from rag.datatypes import Citation, Evidence, Hit
 from rag.embed import Embedder
 from rag.words import content, names, negations, numbers, stem, words
 
+NEIGHBOUR = 0.3  # of the best sentence's probability: from there on the sentence beside it is quoted too
 DEEP = 6  # hits whose sentences are embedded too; the rest are judged by the passage alone
 
 Features = dict[str, float]
@@ -241,12 +242,18 @@ _LEANS_BACK = re.compile(
 
 
 def _quote(text: str, spans: Sequence[tuple[int, int]], scores: Sequence[float]) -> tuple[int, int]:
-    """The best sentence, with the ones before it that it leans on ("They …", "But …"): a quote must stand alone."""
-    best = max(range(len(spans)), key=lambda i: (scores[i], -i))
-    first = best
-    while first > 0 and _LEANS_BACK.match(text[spans[first][0] :].lstrip("\"'“‘(")):
+    """The best sentence, its neighbours that say something too, and the ones before that it leans on ("They …").
+
+    A quote must stand alone, and hold the whole answer: on InsightQA train this rule keeps .94 of the gold answer's
+    content in .77 of the insight's length; the best sentence with what it leans on kept .84 in .65.
+    """
+    first = last = max(range(len(spans)), key=lambda i: (scores[i], -i))
+    enough = NEIGHBOUR * scores[first]
+    while last + 1 < len(spans) and scores[last + 1] >= enough:
+        last += 1
+    while first > 0 and (scores[first - 1] >= enough or _LEANS_BACK.match(text[spans[first][0] :].lstrip("\"'“‘("))):
         first -= 1
-    return spans[first][0], spans[best][1]
+    return spans[first][0], spans[last][1]
 
 
 def load_reader(embedder: Embedder, file: Path = Path(__file__).parent / "weights" / "reader.json") -> OverlapReader:

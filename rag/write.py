@@ -53,7 +53,6 @@ class TransformersWriter:
         report(f"Loading {name}", 0, 0)
         import transformers
 
-        transformers.utils.logging.disable_progress_bar()
         folder = str(weights.folder)
         try:
             self._tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)

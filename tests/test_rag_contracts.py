@@ -23,7 +23,7 @@ from tests.fakes import HashEmbedder
 
 def unit_rows(count: int, dimensions: int, seed: int) -> np.ndarray:
     rows = np.random.default_rng(seed).standard_normal((count, dimensions)).astype(np.float32)
-    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), np.float32)
 
 
 @pytest.mark.parametrize("kind", INDEXES)

@@ -1,4 +1,4 @@
-"""The flow from a question to a footnoted answer, with fakes for the models and the real library, reader and verifier."""
+"""The flow from a question to a footnoted answer, with fakes for the models and all the rest real."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -22,7 +22,7 @@ SUITCASES = "How many suitcases did Ottavia Brandt count on one sleeper?"
 
 
 class OpenReader:
-    """The fitted reader with the cuts wide open: the fake embedder's cosines are not what the weights were fitted to."""
+    """The fitted reader with its cuts wide open: it wasn't fitted to the fake embedder's cosines."""
 
     def __init__(self, refuse: float = 0.0) -> None:
         self._reader = load_reader(HashEmbedder())

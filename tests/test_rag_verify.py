@@ -31,7 +31,7 @@ def reader() -> Reader:
     ("sentence", "why"),
     [
         ("Of the 40 labels she audited, 12 named the price.", "number 12"),
-        ("Of the labels that Ines Okafor audited, 11 named the price.", "okafor"),
+        ("Of the labels that Ines Okafor audited, 11 named the price.", "name 'ines'"),
         ("Of 40 labels that she audited, 11 did not name the price paid.", "denies"),
         ("In 1994 she audited 40 labels.", "number 1994"),
     ],

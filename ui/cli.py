@@ -26,11 +26,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; every fault is one sentence on standard error."""
     parser = build_parser()
     options = parser.parse_args(arguments)
-    # Before any model library is imported: their own progress bars and telemetry are not for our users.
-    os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
-    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
-    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    # Before any model library is imported: we draw the progress ourselves, and nothing is told to anybody.
+    quiet = {"TQDM_DISABLE": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "TOKENIZERS_PARALLELISM": "false"}
+    for name, value in quiet.items():
+        os.environ.setdefault(name, value)
     try:
         code = options.run(options)
         sys.stdout.flush()
@@ -112,7 +111,10 @@ def build_parser() -> argparse.ArgumentParser:
 
     command("doctor", run_doctor, "check the models, the library and the disk")
     evaluate = commands.add_parser("eval", help="measure how good the answers are")
-    add_eval_arguments(evaluate)
+    runs = evaluate.add_subparsers(title="actions", required=True, metavar="ACTION")
+    run = runs.add_parser("run", help="ask a folder of questions with known answers and report the measures")
+    add_eval_arguments(run)
+    run.set_defaults(run=run_eval)
     return parser
 
 
@@ -126,8 +128,9 @@ def run_ask(options: Options) -> int:
     config = _config(options)
     question = sys.stdin.read() if options.question == "-" else options.question
     checked_question(question, config.max_question)  # before any model is loaded
-    with _library(options) as library, terminal.progress() as report:
-        pipeline = _pipeline(library, config, report)
+    with _library(options) as library:
+        with terminal.progress() as report:
+            pipeline = _pipeline(library, config, report)
         if options.json or not sys.stdout.isatty():
             answer = pipeline.ask(question)
             sys.stdout.write(
@@ -215,6 +218,13 @@ def run_serve(options: Options) -> int:
             pipeline = _pipeline(library, _config(options), report)
         serve(pipeline, options.host, options.port, examples(library), open_browser=not options.no_browser)
     return 0
+
+
+def run_eval(options: Options) -> int:
+    """Ask questions with known answers and report the measures."""
+    from eval.cli import main as evaluate
+
+    return evaluate(options)
 
 
 def run_doctor(options: Options) -> int:
