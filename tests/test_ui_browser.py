@@ -65,6 +65,8 @@ def focused(page: "Page", selector: str) -> None:
 def test_the_first_sight(tab: "Page", inspect: Inspect) -> None:
     assert tab.inner_text("h1") == "Footnoted"
     assert "52 insights in Trains & <b>bread</b>" in tab.inner_text("#fn-head")
+    below = "document.querySelector('[role=tab]').getBoundingClientRect().top"
+    assert tab.evaluate(f"document.querySelector('.fn-brand p').getBoundingClientRect().bottom <= {below}")
     assert tab.locator(".fn-example").count() == 2
     assert not tab.locator("#fn-side").is_visible()
     inspect(tab, "1-welcome")

@@ -39,7 +39,7 @@ def fetch(
         return error.code, {k.lower(): v for k, v in error.headers.items()}, error.read().decode()
 
 
-def call(site: str, name: str, *data: object) -> Any:  # noqa: ANN401
+def call(site: str, name: str, *data: object) -> Any:
     """One call of the API as its documentation has it: start, then read the events."""
     body = json.dumps({"data": data}).encode()
     status, _, text = fetch(f"{site}gradio_api/call/{name}", body, content_type="application/json")
