@@ -200,6 +200,14 @@ def test_several_answers_keep_their_sources_and_show_the_last(scripted: "Scripte
     assert html.index(" hidden>") < html.index("fn-sources-1")
 
 
+def test_an_insight_without_a_name_is_not_headed_by_its_own_words() -> None:
+    bare, named = Insight("a", "Only words."), Insight("b", "Only words.", source="A talk")
+    assert "<strong>" not in render.listing([Group("", (bare,))], 1)
+    assert "<strong>A talk</strong>" in render.listing([Group("", (named,))], 1)
+    assert 'class="fn-quiet">Only words.</h2>' in render.insight_page(bare, [])
+    assert "fn-quiet" not in render.insight_page(named, [])
+
+
 @pytest.mark.parametrize(
     ("url", "kept"),
     [

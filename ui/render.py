@@ -158,7 +158,12 @@ def _bubble(exchange: Exchange) -> dict[str, Any]:
         "none": answer.status is Status.NOT_IN_LIBRARY and exchange.done,
         "sentences": sentences,
         "quotes": [
-            {"text": e.quote, "chips": chips([numbers[e.hit.insight.insight_id]]), "heading": heading(e.hit.insight)}
+            {
+                "text": e.quote,
+                "chips": chips([numbers[e.hit.insight.insight_id]]),
+                "heading": heading(e.hit.insight),
+                "named": named(e.hit.insight),
+            }
             for e in unworded
         ],
         "nearest": group.nearest,
@@ -290,6 +295,11 @@ def heading(insight: Insight) -> str:
     return insight.title or insight.source or preview(insight.text, 60)
 
 
+def named(insight: Insight) -> bool:
+    """Whether an insight has a heading of its own, not just its first words."""
+    return bool(insight.title or insight.source)
+
+
 def meta(insight: Insight) -> str:
     """Who said it, where and when, as far as that is known and the heading doesn't say it."""
     source = insight.source if insight.title else ""
@@ -312,7 +322,7 @@ def web_address(url: str) -> str:
 
 
 _environment.globals.update(
-    heading=heading, meta=meta, preview=preview, web_address=web_address, not_in_library=NOT_IN_LIBRARY
+    heading=heading, named=named, meta=meta, preview=preview, web_address=web_address, not_in_library=NOT_IN_LIBRARY
 )
 _macros = _environment.get_template("templates.html").module
 
