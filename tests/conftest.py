@@ -1,5 +1,6 @@
 """Shared by all tests: six insights, deterministic fakes for the models, and no network."""
 
+import asyncio
 import contextlib
 import gc
 import os
@@ -205,20 +206,27 @@ class Served:
 
         from ui.server import make_app
 
-        app = make_app(self.engine, ["What moves on night trains?", "Who counted suitcases?"], requests=requests)
-        server = uvicorn.Server(
-            uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error", timeout_graceful_shutdown=1)
-        )
-        thread = threading.Thread(target=server.run, daemon=True)
+        started: list[uvicorn.Server] = []
+
+        async def work() -> None:  # build it in the loop, too: outside of one Gradio opens several and closes none
+            app = make_app(self.engine, ["What moves on night trains?", "Who counted suitcases?"], requests=requests)
+            config = uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error", timeout_graceful_shutdown=1)
+            started.append(uvicorn.Server(config))
+            await started[0].serve()
+
+        thread = threading.Thread(target=asyncio.run, args=(work(),), daemon=True)
         thread.start()
-        while not server.started:
+        while not (started and started[0].started):
             assert thread.is_alive(), "the server did not start"
             time.sleep(0.01)
+        server = started[0]
         port = server.servers[0].sockets[0].getsockname()[1]
-        yield f"http://localhost:{port}/"
-        server.should_exit = True
-        thread.join(10)
-        gc.collect()  # here, because CPython 3.11 fails if what the loop left is finalised while a module is parsed
+        try:
+            yield f"http://localhost:{port}/"
+        finally:
+            server.should_exit = True
+            thread.join(10)
+            gc.collect()  # here: CPython 3.11 fails if what the loop left is finalised while a module is parsed
 
 
 @pytest.fixture(scope="session")
@@ -235,9 +243,9 @@ FLAGS = (
 )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # not longer: while it runs, no other test could use asyncio.run
 def chromium() -> Iterator["Browser"]:
-    """One browser for all tests. On CI it must be there; elsewhere its tests are skipped, and say why."""
+    """One browser for all its tests. On CI it must be there; elsewhere its tests are skipped, and say why."""
     if not os.path.exists(CHROMIUM):
         if os.environ.get("CI"):
             pytest.fail(f"there is no browser at {CHROMIUM}, and on CI the page must be tried in one")

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from tests.conftest import Served
 
-pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:::gradio")]
+pytestmark = pytest.mark.slow
 
 SHOTS = Path(__file__).parent / "shots"
 BOX = "#fn-question textarea"

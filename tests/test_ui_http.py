@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tests.conftest import ScriptedEngine, Served
 
 # Slow, because importing Gradio takes seconds.
-pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:::gradio")]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
