@@ -30,7 +30,7 @@ from rag.words import content, numbers
 
 FOLDS = 5
 FALSE_REFUSALS = {"lenient": 0.02, "normal": 0.05, "strict": 0.12}  # share of the answerable that a caution may refuse
-WRONG_SHOWN = {"lenient": 0.10, "normal": 0.05, "strict": 0.02}  # share of subtly wrong sentences that may pass
+WRONG_SHOWN = {"lenient": 0.06, "normal": 0.03, "strict": 0.01}  # share of subtly wrong sentences that may pass
 WEIGHTS = Path(__file__).parent / "weights" / "reader.json"
 
 

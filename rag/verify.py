@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from corpus.passages import sentences
 from rag.datatypes import Citation, Claim, Evidence, Verdict
 from rag.read import Reader
-from rag.words import content, names, negations, numbers, stem, words
+from rag.words import company, content, names, negations, numbers, stem, words
 
 _MARKER = re.compile(r"\s*[\[(](?:(?:note|source|insight)s?\s*)?\d+(?:\s*,\s*\d+)*[\])]", re.I)
 _TALKS_ABOUT_ITSELF = re.compile(
@@ -86,6 +86,10 @@ def broken_rule(sentence: str, cited: str) -> str:
         return f"the number {extra[0]} isn't in what it would cite"
     if strange := sorted(name for name in names(sentence) if name not in held):
         return f"the name {strange[0]!r} isn't in what it would cite"
+    around = company(cited, 4)
+    for number, counted in company(sentence, 3).items():
+        if counted and around.get(number) and not counted & around[number]:
+            return f"the number {number} counts something else in what it would cite"
     if (negations(sentence) > 0) != (negations(cited) > 0):
         return "one of them denies what the other says"
     said = {stem(word) for word in words(sentence)}

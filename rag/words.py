@@ -65,6 +65,17 @@ def numbers(text: str) -> set[str]:
     return found
 
 
+def company(text: str, width: int) -> dict[str, set[str]]:
+    """Each number with the stems of the content words that stand within `width` words of it: what it counts."""
+    said = words(text)
+    found: dict[str, set[str]] = {}
+    for at, word in enumerate(said):
+        near = said[max(0, at - width) : at] + said[at + 1 : at + 1 + width]
+        for number in numbers(word):
+            found.setdefault(number, set()).update(stem(w) for w in near if w.casefold() not in FUNCTION_WORDS)
+    return found
+
+
 def names(text: str) -> set[str]:
     """Stems of the capitalised words that a sentence's beginning doesn't explain: people, places, things."""
     found = set()

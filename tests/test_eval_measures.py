@@ -15,7 +15,7 @@ def claim(text: str = "x", *cited: str, verbatim: bool = False, grounded: bool =
     return ShownClaim(text, cited, "supported", 0.9, verbatim, grounded)
 
 
-def row(gold: str = "", retrieved: str = "", claims: Sequence[ShownClaim] = (), **fields: Any) -> Row:  # noqa: ANN401
+def row(gold: str = "", retrieved: str = "", claims: Sequence[ShownClaim] = (), **fields: Any) -> Row:
     """A row; ids are single letters; without gold it is unanswerable."""
     defaults: dict[str, Any] = {
         "question_id": "q",
@@ -35,7 +35,7 @@ def row(gold: str = "", retrieved: str = "", claims: Sequence[ShownClaim] = (), 
     return Row(**(defaults | fields))
 
 
-def failed(gold: str = "", **fields: Any) -> Row:  # noqa: ANN401
+def failed(gold: str = "", **fields: Any) -> Row:
     return row(gold, status="error", error="OSError: gone", **fields)
 
 

@@ -40,6 +40,13 @@ def test_a_hard_rule_stops_it(sentence: str, why: str) -> None:
     assert why in broken_rule(sentence, LABELS)
 
 
+def test_a_number_must_count_the_same_thing() -> None:
+    cited = "The Fenwick borrowed 140 objects and hung them in two rooms."
+    assert "counts something else" in broken_rule("The Fenwick borrowed 2 objects.", cited)
+    assert not broken_rule("The Fenwick borrowed 140 objects.", cited)
+    assert not broken_rule("It hung them in 2 rooms.", cited)
+
+
 def test_opposites_are_told_apart() -> None:
     assert "rise" in broken_rule("Prices rise in July.", "Prices fall in July.") or "fall" in broken_rule(
         "Prices rise in July.", "Prices fall in July."
