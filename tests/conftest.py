@@ -45,15 +45,19 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def sample_insights() -> list[Insight]:
     """Two topics, one number each, two names: enough to tell right from wrong."""
-    rows = [
-        ("s1", "Rail freight loses to lorries on the last mile. Quill Logistics moved 40% of its parcels by night train.", "Tracks"),
-        ("s2", "Night trains fill with tourists, not commuters. Ottavia Brandt counted 310 suitcases on one sleeper.", "Tracks"),
-        ("s3", "Ovens lose a third of their heat through the door. A baker in Lindow saved 12% by adding a second pane.", "Crumb"),
-        ("s4", "Sourdough keeps longer because acid slows mould. Loaves from Harrow Mill lasted nine days.", "Crumb"),
-        ("s5", "Cheap yeast ended the village starter. By 1931 only four of sixty bakeries kept their own.", "Crumb"),
-        ("s6", "Freight cars stand idle for two thirds of their life, which makes scheduling worth more than speed.", "Tracks"),
-    ]  # fmt: skip
-    return [make_insight(text, insight_id=id_, source=source, date="2024-05-01") for id_, text, source in rows]
+    texts = {
+        "s1": "Rail freight loses to lorries on the last mile. "
+        "Quill Logistics moved 40% of its parcels by night train.",
+        "s2": "Night trains fill with tourists, not commuters. Ottavia Brandt counted 310 suitcases on one sleeper.",
+        "s3": "Ovens lose a third of their heat through the door. A baker in Lindow saved 12% by adding a second pane.",
+        "s4": "Sourdough keeps longer because acid slows mould. Loaves from Harrow Mill lasted nine days.",
+        "s5": "Cheap yeast ended the village starter. By 1931 only four of sixty bakeries kept their own.",
+        "s6": "Freight cars stand idle for two thirds of their life, which makes scheduling worth more than speed.",
+    }
+    source = {"s1": "Tracks", "s2": "Tracks", "s6": "Tracks"}
+    return [
+        make_insight(text, insight_id=i, source=source.get(i, "Crumb"), date="2024-05-01") for i, text in texts.items()
+    ]
 
 
 @pytest.fixture
