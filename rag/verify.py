@@ -115,15 +115,19 @@ def locate(sentence: str, text: str) -> list[tuple[int, int]]:
     return [spans[i] for i in sorted(chosen)]
 
 
-def quote_claim(item: Evidence) -> Claim:
-    """The quote itself as a claim: what stands in an insight is supported by it."""
-    return Claim(item.quote, (item.citation,), 1.0, Verdict.SUPPORTED)
+def quoted(item: Evidence) -> list[Claim]:
+    """The quote as claims, one a sentence: what stands in an insight is supported by it."""
+    at, passage_id = item.citation.start, item.citation.passage_id
+    spans = [(at + start, at + end) for start, end in sentences(item.quote)]
+    text = item.hit.insight.text
+    return [Claim(text[a:b], (Citation(passage_id, a, b),), 1.0, Verdict.SUPPORTED) for a, b in spans]
 
 
 def complete(claims: Sequence[Claim], evidence: Sequence[Evidence]) -> tuple[Claim, ...]:
     """The claims, and for each piece of evidence that none of them cites, its quote: what was found is never lost."""
     cited = {citation.passage_id for claim in claims for citation in claim.citations}
-    return *claims, *(quote_claim(item) for item in evidence if item.citation.passage_id not in cited)
+    left = [item for item in evidence if item.citation.passage_id not in cited]
+    return *claims, *(claim for item in left for claim in quoted(item))
 
 
 def markers(text: str) -> Iterator[str]:

@@ -5,10 +5,14 @@ import contextlib
 import gc
 import os
 import socket
+import subprocess
+import sys
 import threading
 import time
+import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
@@ -294,3 +298,39 @@ def tab(chromium: "Browser", request: pytest.FixtureRequest, site: str) -> Itera
     yield page
     context.close()
     assert not faults, faults
+
+
+# ------------------------------------------------------------------------------------------------ real model servers
+
+
+@pytest.fixture(scope="session")
+def transformers_serve() -> Iterator[Callable[[], str]]:
+    """A function that starts `transformers serve` with the default writer, once, and gives its MODEL@URL."""
+    from rag.models import find_weights
+
+    running: list[subprocess.Popen[bytes]] = []
+    spec = ""
+
+    def start() -> str:
+        nonlocal spec
+        if not running:
+            folder = str(find_weights("SmolLM2-135M-Instruct").folder)
+            with socket.socket() as free:
+                free.bind(("127.0.0.1", 0))
+                port = free.getsockname()[1]
+            serve = [str(Path(sys.executable).with_name("transformers")), "serve", folder]
+            command = [*serve, "--host", "127.0.0.1", "--port", str(port)]
+            running.append(subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+            spec = f"{folder}@http://127.0.0.1:{port}/v1"
+            for _ in range(600):
+                with contextlib.suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/health"):
+                    return spec
+                assert running[0].poll() is None, "transformers serve ended"
+                time.sleep(0.1)
+            raise AssertionError("transformers serve didn't start within a minute")
+        return spec
+
+    yield start
+    for process in running:
+        process.terminate()
+        process.wait(20)

@@ -127,7 +127,7 @@ def test_the_quote_writer_writes_nothing() -> None:
 
 
 def writer_spec(kind: str, serve: Callable[[], str]) -> str:
-    return {"local": "SmolLM2-135M-Instruct", "quote": "quote"}.get(kind) or f"openai:SmolLM2-135M-Instruct@{serve()}"
+    return {"local": "SmolLM2-135M-Instruct", "quote": "quote"}.get(kind) or f"openai:{serve()}"
 
 
 @pytest.mark.slow

@@ -15,6 +15,7 @@ from rag.datatypes import Draft, Evidence, Hit, Phase, Status, Turn, Verdict
 from rag.pipeline import Pipeline, checked_question
 from rag.prompt import Message
 from rag.read import Cuts, load_reader
+from rag.verify import complete
 from rag.write import QuoteWriter, Stopped, Writer, never
 from tests.fakes import HashEmbedder, ScriptedWriter
 
@@ -80,7 +81,7 @@ def test_an_unsupported_sentence_never_reaches_the_reader(library: Library, lie:
     shown = {claim.text for step in steps for claim in step.answer.claims}
     assert lie not in shown
     answer = steps[-1].answer
-    assert answer.claims[0].text == answer.evidence[0].quote  # mended by the quote
+    assert answer.claims == complete([], answer.evidence)  # mended by the quotes
     assert any(lie in dropped for dropped in answer.trace.dropped)
 
 
@@ -143,7 +144,7 @@ def test_a_writer_that_goes_round_in_circles_is_stopped(library: Library) -> Non
 
 def test_a_stopped_answer_ends_with_the_quotes(library: Library) -> None:
     answer = list(pipeline(library, ScriptedWriter("A b c. D e f.")).stream(SUITCASES, stopped=lambda: True))[-1].answer
-    assert [claim.text for claim in answer.claims] == [evidence.quote for evidence in answer.evidence]
+    assert answer.claims == complete([], answer.evidence)
 
 
 class BrokenWriter:
@@ -156,7 +157,7 @@ class BrokenWriter:
 
 def test_a_broken_writer_leaves_the_quotes(library: Library) -> None:
     answer = pipeline(library, BrokenWriter()).ask(SUITCASES)
-    assert answer.claims[0].text == answer.evidence[0].quote
+    assert answer.claims == complete([], answer.evidence)
     assert "The writer doesn't answer. Start it." in answer.trace.dropped
 
 

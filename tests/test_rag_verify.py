@@ -8,7 +8,7 @@ from corpus.insight import Insight, Passage, make_insight
 from corpus.passages import split_passages
 from rag.datatypes import Citation, Claim, Evidence, Hit, Verdict
 from rag.read import Reader, load_reader
-from rag.verify import broken_rule, check, complete, locate, markers, quote_claim, split_draft, without_markers
+from rag.verify import broken_rule, check, complete, locate, markers, quoted, split_draft, without_markers
 from tests.fakes import HashEmbedder
 
 LABELS = (
@@ -128,8 +128,10 @@ def test_markers_are_found_and_taken_off() -> None:
 
 def test_evidence_that_no_claim_cites_is_quoted() -> None:
     one, two = evidence(LABELS, "i1"), evidence("Loaves lasted nine days.", "i2")
-    claim = quote_claim(one)
-    assert [c.text for c in complete([claim], [one, two])] == [one.quote, two.quote]
+    claims = quoted(one)
+    assert " ".join(claim.text for claim in claims) == one.quote
+    assert [LABELS[c.start : c.end] for claim in claims for c in claim.citations] == [claim.text for claim in claims]
+    assert complete(claims[:1], [one, two]) == (claims[0], *quoted(two))
     assert complete([], []) == ()
 
 
