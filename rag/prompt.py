@@ -39,9 +39,10 @@ def build_prompt(question: str, evidence: Sequence[Evidence], budget: int) -> tu
 
 def defused(text: str) -> str:
     """The text without anything that could pass for our delimiters, a chat template's, or a citation marker."""
-    text = re.sub(r"<(/?)\s*(note\b[^>]*)>", r"(\1\2)", text, flags=re.I)
-    text = re.sub(r"<\|([^|>]*)\|>", r"(\1)", text)
-    return re.sub(r"\[(\d+)\]", r"(\1)", text)
+    text = re.sub(r"<\s*(/?)\s*(note\b[^>]*)>", r"(\1\2)", text, flags=re.I)
+    text = text.replace("<|", "(").replace("|>", ")")  # each by itself: pairs may stand inside one another
+    text = re.sub(r"<(/?(?:s|bos|eos|start_of_turn|end_of_turn))>", r"(\1)", text)
+    return re.sub(r"\[(/?INST|\d+(?:\s*,\s*\d+)*)\]", r"(\1)", text)
 
 
 def as_text(messages: Sequence[Message]) -> str:
