@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+import math
 import os
 import tomllib
 from collections.abc import Mapping
@@ -37,6 +38,7 @@ class Config:
 
 
 CHOICES = {"retriever": ("dense", "lexical", "fused"), "caution": ("lenient", "normal", "strict")}
+AT_LEAST_ONE = ("candidates", "max_evidence", "max_question")  # without, nothing is ever found
 DEFAULT_FILE = Path("footnoted.toml")
 
 
@@ -52,7 +54,7 @@ def load_config(
     if source:
         values |= _read_toml(source)
     for field in dataclasses.fields(Config):
-        if (text := environment.get(f"FOOTNOTED_{field.name.upper()}")) is not None:
+        if text := environment.get(f"FOOTNOTED_{field.name.upper()}", "").strip():  # empty means unset, as elsewhere
             values[field.name] = text
     values |= {name: value for name, value in flags.items() if value is not None}
     return Config(**{name: _checked(name, value) for name, value in values.items()})
@@ -79,6 +81,9 @@ def _checked(name: str, value: Any) -> Any:
         raise UsageError(f"{name} can't be {value!r}.", f"Give it a value of the kind {kind.__name__}.") from error
     if value not in CHOICES.get(name, (value,)):
         raise UsageError(f"{name} can't be {value!r}.", f"Choose one of {', '.join(CHOICES[name])}.")
-    if kind is not str and value < 0:
-        raise UsageError(f"{name} can't be negative.", "Give it zero or more.")
+    if isinstance(value, str) and not value.strip():
+        raise UsageError(f"{name} can't be empty.", f"Leave it out for the default, {getattr(Config(), name)}.")
+    least = 1 if name in AT_LEAST_ONE else 0
+    if not isinstance(value, str) and not least <= value < math.inf:
+        raise UsageError(f"{name} can't be {value}.", f"Give it a number from {least} up.")
     return value
