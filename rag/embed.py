@@ -6,7 +6,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from rag.models import Report, best_device, best_dtype, find_weights, silent
+from rag.models import Report, best_device, best_dtype, find_weights, silent, unloadable
 
 Vectors = NDArray[np.float32]
 
@@ -37,9 +37,12 @@ class SentenceTransformerEmbedder:
         report(f"Loading {name}", 0, 0)
         from sentence_transformers import SentenceTransformer
 
-        self._model = SentenceTransformer(
-            str(weights.folder), device=best_device(), model_kwargs={"dtype": best_dtype()}, local_files_only=True
-        )
+        try:
+            self._model = SentenceTransformer(
+                str(weights.folder), device=best_device(), model_kwargs={"dtype": best_dtype()}, local_files_only=True
+            )
+        except Exception as error:
+            raise unloadable(name, "an embedder", error) from error
         self.fingerprint = weights.fingerprint
         self.dimensions = int(self._model.get_embedding_dimension())
 

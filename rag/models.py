@@ -114,12 +114,23 @@ def converted(file: Path, sha256: str, report: Report = silent) -> Path:
             if not _is_complete(target):
                 report(f"Converting {file.stem} (once, about 20 seconds)", 0, 0)
                 _convert(file, target)
-    except OSError as error:
+    except Exception as error:
+        if not isinstance(error, OSError) or error.errno is None:  # transformers raises an OSError for a bad file, too
+            raise unloadable(str(file), "a chat model", error) from error
         raise ModelError(
             f"{file.stem} can't be converted into {target.parent}: {error.strerror or error}.",
             "Free 600 MB there, or name another folder in FOOTNOTED_CACHE.",
         ) from error
     return target
+
+
+def unloadable(name: str, kind: str, error: Exception) -> ModelError:
+    """What a user reads about weights that the libraries refuse: they raise every kind of exception for them."""
+    reason = next(iter(str(error).splitlines()), "")
+    return ModelError(
+        f"{name} can't be loaded as {kind} ({type(error).__name__}: {reason}).",
+        "Name another one: --writer MODEL (quote needs none) or --set embedder=MODEL.",
+    )
 
 
 def _convert(file: Path, target: Path) -> None:
