@@ -160,7 +160,7 @@ class Database:
             self._mode = "mode=rwc"
             return
         if start != b"SQLite format 3\0" and not (create and not start):
-            raise _foreign(self.path)
+            raise _foreign(self.path, text=bool(start))
         if not writable(self.path):
             self.read_only = True
             self._mode = "mode=ro"
@@ -254,11 +254,9 @@ def _in_words(path: Path, error: sqlite3.Error) -> LibraryError:
     )
 
 
-def _foreign(path: Path) -> LibraryError:
-    return LibraryError(
-        f"{path} is not a Footnoted library.",
-        f"To make one from it: footnoted library add {path} --library NEW.db",
-    )
+def _foreign(path: Path, *, text: bool = False) -> LibraryError:
+    remedy = f"from it: footnoted library add {path}" if text else "of your own: footnoted library add FILE"
+    return LibraryError(f"{path} is not a Footnoted library.", f"To make one {remedy} --library NEW.db")
 
 
 def _is_blank(connection: sqlite3.Connection) -> bool:
