@@ -7,7 +7,7 @@ from rag.datatypes import Turn
 from rag.words import content, names
 
 _OPENS = re.compile(
-    r"\W*(and|but|so|then|also|or|what about|how about|what if|why|why not|how so|up from|since)\b", re.I
+    r"\W*(and|but|so|then|also|or|what about|how about|what if|why not|how so|up from|since (when|then))\b", re.I
 )
 _POINTS_BACK = re.compile(
     r"\b(it|its|they|them|their|theirs|he|she|him|his|hers?|this|that|these|those|there|here|such|same|one|ones"
