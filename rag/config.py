@@ -43,7 +43,7 @@ DEFAULT_FILE = Path("footnoted.toml")
 
 
 def load_config(
-    file: Path | None = None, environment: Mapping[str, str] = os.environ, **flags: str | int | float | None
+    file: Path | None = None, environment: Mapping[str, str] = os.environ, /, **flags: str | int | float | None
 ) -> Config:
     """Settings from a TOML file (`footnoted.toml` if it is there), FOOTNOTED_<NAME> variables and flags, the last wins.
 
