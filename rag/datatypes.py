@@ -115,6 +115,7 @@ class Trace:
     )  # stage -> seconds; "first_quote" and "total" from the start
     tokens: Mapping[str, int] = field(default_factory=dict)  # "prompt", "completion"
     dropped: tuple[str, ...] = ()  # each sentence or marker of the writer that was not shown, and why
+    fault: str = ""  # why the writer failed, if it did: the quotes then stand alone
 
 
 @dataclass(frozen=True, slots=True)

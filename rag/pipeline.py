@@ -76,8 +76,9 @@ class Pipeline:
         prompt = build_prompt(query, evidence, self.config.prompt_tokens)
         claims: list[Claim] = []
         dropped: list[str] = []
+        faults: list[str] = []
         draft = Draft("", self.writer.fingerprint)
-        for latest, sentences in self._drafts(prompt, stopped, dropped):
+        for latest, sentences in self._drafts(prompt, stopped, faults):
             draft = latest
             for sentence in sentences:
                 outcome = check(sentence, query, evidence, self.reader, cuts.support)
@@ -93,16 +94,17 @@ class Pipeline:
             seconds=clock.seconds(),
             tokens={"prompt": draft.prompt_tokens, "completion": draft.completion_tokens},
             dropped=(*dropped, *markers(draft.text)),
+            fault=" ".join(faults),
         )
         yield Step(Phase.DONE, replace(answer, claims=complete(claims, evidence), trace=trace))
 
     def _drafts(
-        self, prompt: Sequence[Message], stopped: Stopped, dropped: list[str]
+        self, prompt: Sequence[Message], stopped: Stopped, faults: list[str]
     ) -> Iterator[tuple[Draft, list[str]]]:
         """The growing draft, each time with the sentences that it has completed since.
 
         Ends at the most sentences an answer may have, or when the writer goes round in circles, which small ones do.
-        A writer that fails leaves the quotes to stand alone, and its fault in `dropped`.
+        A writer that fails leaves the quotes to stand alone, and its fault in `faults`.
         """
         seen: list[str] = []
         draft = None
@@ -116,7 +118,7 @@ class Pipeline:
                 if circling or len(seen) >= self.config.max_sentences:
                     return
         except ModelError as error:
-            dropped.append(str(error))
+            faults.append(str(error))
         if draft:
             yield draft, [s for s in split_draft(draft.text, finished=True)[len(seen) :] if s not in seen]
 

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from corpus.errors import ModelError, UsageError
 from rag.config import Config
 from rag.datatypes import Draft
-from rag.models import Report, best_device, best_dtype, find_weights, silent
+from rag.models import Report, best_device, best_dtype, find_weights, silent, unloadable
 from rag.prompt import Message
 
 Stopped = Callable[[], bool]
@@ -59,11 +59,8 @@ class TransformersWriter:
             self._model = transformers.AutoModelForCausalLM.from_pretrained(
                 folder, dtype=best_dtype(), local_files_only=True
             ).to(best_device())
-        except (OSError, ValueError, KeyError) as error:
-            raise ModelError(
-                f"{name} can't be loaded as a chat model ({type(error).__name__}: {str(error).splitlines()[0]}).",
-                "Name another one with --writer, or use --writer quote.",
-            ) from error
+        except Exception as error:
+            raise unloadable(name, "a chat model", error) from error
         self._model.eval()
         self._max_new_tokens = config.max_new_tokens
         self.fingerprint = weights.fingerprint
@@ -118,14 +115,15 @@ class EndpointWriter:
         self._model, self._url = model, url
         self._max_new_tokens = config.max_new_tokens
         self._client = openai.OpenAI(
-            base_url=url, api_key=os.environ.get("OPENAI_API_KEY") or "none", timeout=config.endpoint_timeout
+            base_url=url,
+            api_key=os.environ.get("OPENAI_API_KEY") or "none",
+            timeout=config.endpoint_timeout,
+            max_retries=0,  # or a person waits three times that long for the quotes
         )
         self.fingerprint = f"openai:{model}@{url}"
 
     def write(self, messages: Sequence[Message], stopped: Stopped = never) -> Iterator[Draft]:
-        """See Writer. Raises ModelError if the server can't be reached or refuses."""
-        import openai
-
+        """See Writer. Raises ModelError if the server can't be reached, refuses or breaks off."""
         chat: list[Any] = [{"role": message.role, "content": message.content} for message in messages]
         text, pieces = "", 0
         try:
@@ -138,7 +136,7 @@ class EndpointWriter:
                     if chunk.choices and (piece := chunk.choices[0].delta.content):
                         text, pieces = text + piece, pieces + 1
                         yield Draft(text, self.fingerprint, 0, pieces)
-        except openai.OpenAIError as error:
+        except Exception as error:  # the client's own kinds, and others where a server breaks off or sends no JSON
             raise ModelError(
                 f"The writer at {self._url} doesn't answer ({type(error).__name__}).",
                 "Start that server, check the model's name, or use --writer quote.",
