@@ -6,8 +6,9 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from rag.datatypes import Draft
+from rag.datatypes import Draft, Evidence, Hit
 from rag.prompt import Message
+from rag.read import Cuts, load_reader
 from rag.write import Stopped, never
 
 
@@ -54,3 +55,24 @@ class ScriptedWriter:
             if stopped():
                 return
             yield Draft(" ".join(pieces[:count]), self.fingerprint, 10, count)
+
+
+class OpenReader:
+    """The fitted reader with its cuts wide open: it wasn't fitted to the fake embedder's cosines."""
+
+    def __init__(self, refuse: float = 0.0) -> None:
+        self._reader = load_reader(HashEmbedder())
+        self.fingerprint = "open-reader"
+        self._refuse = refuse
+
+    def cuts(self, caution: str) -> Cuts:
+        return Cuts(refuse=self._refuse, partly=0.0, relevance=0.99, support=0.2)
+
+    def find(self, question: str, hits: Sequence[Hit]) -> list[Evidence]:
+        return self._reader.find(question, hits)
+
+    def answerable(self, question: str, evidence: Sequence[Evidence]) -> float:
+        return self._reader.answerable(question, evidence)
+
+    def support(self, sentence: str, texts: Sequence[str]) -> list[float]:
+        return self._reader.support(sentence, texts)

@@ -11,36 +11,14 @@ from corpus.errors import ModelError, UsageError
 from corpus.insight import Insight, make_insight
 from corpus.library import Library, open_library
 from rag.config import Config
-from rag.datatypes import Draft, Evidence, Hit, Phase, Status, Turn, Verdict
+from rag.datatypes import Draft, Phase, Status, Turn, Verdict
 from rag.pipeline import Pipeline, checked_question
 from rag.prompt import Message
-from rag.read import Cuts, load_reader
 from rag.verify import complete
 from rag.write import QuoteWriter, Stopped, Writer, never
-from tests.fakes import HashEmbedder, ScriptedWriter
+from tests.fakes import HashEmbedder, OpenReader, ScriptedWriter
 
 SUITCASES = "How many suitcases did Ottavia Brandt count on one sleeper?"
-
-
-class OpenReader:
-    """The fitted reader with its cuts wide open: it wasn't fitted to the fake embedder's cosines."""
-
-    def __init__(self, refuse: float = 0.0) -> None:
-        self._reader = load_reader(HashEmbedder())
-        self.fingerprint = "open-reader"
-        self._refuse = refuse
-
-    def cuts(self, caution: str) -> Cuts:
-        return Cuts(refuse=self._refuse, partly=0.0, relevance=0.99, support=0.2)
-
-    def find(self, question: str, hits: Sequence[Hit]) -> list[Evidence]:
-        return self._reader.find(question, hits)
-
-    def answerable(self, question: str, evidence: Sequence[Evidence]) -> float:
-        return self._reader.answerable(question, evidence)
-
-    def support(self, sentence: str, texts: Sequence[str]) -> list[float]:
-        return self._reader.support(sentence, texts)
 
 
 @pytest.fixture
