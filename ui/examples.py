@@ -2,8 +2,9 @@
 
 import re
 from collections import Counter
+from collections.abc import Iterator
 
-from corpus.library import Library
+from corpus.library import FUNCTION_WORDS, Library
 
 DEMO = (
     "Which historical trade practice is China's strategy compared with?",
@@ -21,5 +22,16 @@ def examples(library: Library, count: int = 5) -> tuple[str, ...]:
         return DEMO
     found: Counter[str] = Counter()
     for insight in library.insights(limit=SAMPLE):
-        found.update(set(re.findall(r"(?<=[a-z,] )[A-Z][\w’'-]+(?: [A-Z][\w’'-]+)*", insight.text)))
+        found.update(set(_names(insight.text)))
     return tuple(f"What do my insights say about {name}?" for name, _ in found.most_common(count))
+
+
+def _names(text: str) -> Iterator[str]:
+    """Runs of capitalised words. At the start of a sentence one such word alone may be any word."""
+    for match in re.finditer(r"[A-Z][\w’'-]+(?: [A-Z][\w’'-]+)*", text):
+        words = match.group().split()
+        opens = not re.search(r"[a-z,] $", text[: match.start()])
+        if words[0].lower() in FUNCTION_WORDS:  # "In China" opens a sentence, and China is a name all the same
+            words, opens = words[1:], False
+        if words and not (opens and len(words) == 1):
+            yield " ".join(words)
