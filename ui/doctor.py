@@ -1,15 +1,14 @@
 """`footnoted doctor`: what works, what doesn't, and what to do about it. It never stops at the first fault."""
 
+import contextlib
 import importlib.metadata
-import os
 import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
-from corpus.errors import FootnotedError
+from corpus.errors import FootnotedError, LibraryError, UsageError
 from corpus.library import open_library
 from corpus.places import cache_dir
 from rag.config import Config
@@ -18,7 +17,8 @@ from rag.index import open_index
 from rag.write import open_writer
 
 PACKAGES = ("torch", "transformers", "sentence-transformers", "faiss-cpu", "gradio")
-NEEDED = 600_000_000  # bytes: a converted writer and a library beside it
+MB = 1_000_000
+CONVERTED, ROOM = 300 * MB, 50 * MB  # the default writer once it is converted; a library with its index
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,7 @@ class Finding:
 def examine(library: str | None, config: Config) -> Iterator[Finding]:
     """Look at the installation, the disk, the library and the models, in that order."""
     yield Finding("python", sys.version_info >= (3, 11), f"{sys.version.split()[0]} in {sys.prefix}")
-    yield _try("packages", lambda: ", ".join(f"{name} {importlib.metadata.version(name)}" for name in PACKAGES))
+    yield _try("packages", _packages)
     yield _try("cache", _cache)
     yield _try("library", lambda: _library(library))
     yield _try("embedder", lambda: open_embedder(config.embedder).fingerprint)
@@ -50,26 +50,50 @@ def _try(part: str, look: Callable[[], str]) -> Finding:
         return Finding(part, False, f"{type(error).__name__}: {error}")
 
 
+def _packages() -> str:
+    found: dict[str, str] = {}
+    for name in PACKAGES:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[name] = importlib.metadata.version(name)
+    if missing := [name for name in PACKAGES if name not in found]:
+        raise UsageError(f"{' and '.join(missing)} can't be found.", "Install Footnoted anew: pip install -e .")
+    return ", ".join(f"{name} {version}" for name, version in found.items())
+
+
 def _cache() -> str:
     folder = cache_dir()
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryFile(dir=folder):
-        free = shutil.disk_usage(folder).free
-    if free < NEEDED:
-        raise OSError(f"{free // 1_000_000:,} MB free in {folder}: free {NEEDED // 1_000_000:,} MB there")
-    return f"{folder}, {free // 1_000_000_000:,} GB free"
+    elsewhere = "name another folder in FOOTNOTED_CACHE."
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            free = shutil.disk_usage(folder).free
+    except OSError as error:
+        reason = error.strerror or error
+        raise LibraryError(f"{folder} can't be written: {reason}.", f"Make it writable, or {elsewhere}") from error
+    converted = any(folder.glob("models/*/complete.json"))
+    needed = ROOM if converted else ROOM + CONVERTED
+    if free < needed:
+        raise LibraryError(
+            f"Only {free // MB:,} MB are free in {folder}.", f"Free {needed // MB:,} MB there, or {elsewhere}"
+        )
+    return f"{folder}, {free // MB:,} MB free"
 
 
 def _library(name: str | None) -> str:
     with open_library(name) as library:
         if faults := library.check():
-            raise OSError("; ".join(faults))
-        writable = not library.read_only and os.access(Path(library.path).parent, os.W_OK)
-        return f"{library.name}: {library.count():,} insights, {'writable' if writable else 'read-only'}, healthy"
+            raise LibraryError(
+                f"{library.name}: {' '.join(faults)}",
+                "Put back a copy of it, or make a new one: footnoted library add FILE --library NEW.db",
+            )
+        count = library.count()
+        return (
+            f"{library.name}, {count:,} insight{'s' * (count != 1)}, {'read-only' if library.read_only else 'writable'}"
+        )
 
 
 def _index(name: str | None, config: Config) -> str:
     with open_library(name) as library:
         embedder = open_embedder(config.embedder)
         index = open_index(library, embedder)
-        return f"{type(index).__name__} of {library.passage_count():,} passages, made by {embedder.fingerprint}"
+        return f"{type(index).__name__}, passages: {library.passage_count():,}, made by {embedder.fingerprint}"
