@@ -4,10 +4,12 @@ Exit codes: 0 answered, 1 not in the library, 2 the request can't be carried out
 """
 
 import argparse
+import io
 import json
 import os
 import sys
 from collections.abc import Callable, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
 Options = argparse.Namespace
 NOT_IN_LIBRARY, FAULT, INTERRUPTED = 1, 3, 130
+PER_INSIGHT = 4  # passages that a search looks at for each insight that it lists
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -28,8 +31,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     # Before any model library is imported: we draw the progress ourselves, and nothing is told to anybody.
     quiet = {"TQDM_DISABLE": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "TOKENIZERS_PARALLELISM": "false"}
+    # torch's threads wait for each other by spinning. On a busy machine that slowed the writer seventeenfold; after
+    # 5,000 turns they sleep instead, which costs nothing on an idle one.
+    quiet |= {"GOMP_SPINCOUNT": "5000"}
     for name, value in quiet.items():
         os.environ.setdefault(name, value)
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a terminal that knows only ASCII gets “ as \u201c, not a fault
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         code = options.run(options)
         sys.stdout.flush()
@@ -40,8 +48,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:  # the reader of the pipe, `head` say, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return 0
+    except OSError as error:
+        _drop_output()
+        what = f"{error.filename}: {error.strerror}" if error.filename else error.strerror or error
+        sys.stderr.write(f"footnoted: The system refused ({what}). Check the disk and your permissions.\n")
+        return FAULT
     except Exception as error:
         if os.environ.get("FOOTNOTED_DEBUG"):
             raise
@@ -50,6 +63,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "Run it again with FOOTNOTED_DEBUG=1 and report what it prints.\n"
         )
         return FAULT
+
+
+def _drop_output() -> None:
+    """Send what is still unwritten nowhere: at its end Python would try to write it again, and complain."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -126,7 +144,7 @@ def run_ask(options: Options) -> int:
     from ui.record import record
 
     config = _config(options)
-    question = sys.stdin.read() if options.question == "-" else options.question
+    question = _standard_input() if options.question == "-" else options.question
     checked_question(question, config.max_question)  # before any model is loaded
     with _library(options) as library:
         with terminal.progress() as report:
@@ -138,22 +156,34 @@ def run_ask(options: Options) -> int:
             )
         else:
             answer = terminal.show(pipeline.stream(question))
+    if answer.trace.fault:
+        sys.stderr.write(f"footnoted: {answer.trace.fault} Until then the quotes are the answer.\n")
     return NOT_IN_LIBRARY if answer.status is Status.NOT_IN_LIBRARY else 0
 
 
 def run_search(options: Options) -> int:
     """List the nearest insights."""
-    from rag.config import Config
+    from dataclasses import replace
+
+    from rag.datatypes import Hit
     from rag.pipeline import checked_question
     from ui import terminal
     from ui.record import hit_record
 
-    config: Config = _config(options)
+    config = _config(options)
     if options.k < 1:
         raise UsageError(f"-k can't be {options.k}.", "Give it 1 or more.")
     query = checked_question(options.query, config.max_question)
-    with _library(options) as library, terminal.progress() as report:
-        hits = _pipeline(library, _quoting(config), report).search(query, options.k)
+    deep = PER_INSIGHT * options.k  # in passages: a long insight may be found several times
+    # Nothing is worded here, and a writer would take seconds to load.
+    config = replace(config, writer="quote", candidates=max(config.candidates, deep))
+    with _library(options) as library:
+        with terminal.progress() as report:
+            found = _pipeline(library, config, report).search(query, deep)
+        best: dict[str, Hit] = {}
+        for hit in found:
+            best.setdefault(hit.insight.insight_id, hit)
+        hits = list(best.values())[: options.k]
         if options.json:
             for hit in hits:
                 sys.stdout.write(json.dumps(hit_record(hit), ensure_ascii=False) + "\n")
@@ -164,19 +194,29 @@ def run_search(options: Options) -> int:
 
 def run_add(options: Options) -> int:
     """Read the files, store what is new, embed it, and say what happened to every item."""
-    from corpus.library import open_library
-    from corpus.readers import read_paths
+    from corpus.insight import Insight
+    from corpus.readers import Problem, read_paths
     from rag.embed import open_embedder
     from rag.index import open_index
     from ui import terminal
 
     config = _config(options)
-    with open_library(options.library, create=True) as library, terminal.progress() as report:
-        result = library.add(read_paths(options.paths, options.format))
+    items = read_paths(options.paths, options.format)
+    problems: list[Problem] = []
+    for first in items:
+        if isinstance(first, Insight):
+            break
+        problems.append(first)
+    else:  # then no library is made: an empty one would take the place of the insights that ship
+        terminal.show_problems(problems)
+        raise UsageError("Nothing was added.", "Mend or leave out what is named above, then add it again.")
+    with _library(options, create=True) as library:
+        result = library.add(chain(problems, [first], items))
         terminal.show_report(result, library)
         if result.new or result.changed:
-            open_index(library, open_embedder(config.embedder, report), report=report)
-    return UsageError.exit_code if result.unreadable and not (result.new + result.changed + result.unchanged) else 0
+            with terminal.progress() as report:
+                open_index(library, open_embedder(config.embedder, report), report=report)
+    return 0
 
 
 def run_list(options: Options) -> int:
@@ -198,7 +238,7 @@ def run_remove(options: Options) -> int:
     """Remove insights by id; unknown ids are named."""
     with _library(options) as library:
         unknown = [insight_id for insight_id in options.ids if library.get(insight_id) is None]
-        if unknown:
+        if unknown and not library.read_only:  # which says more than that the id is unknown
             raise UsageError(
                 f"No insight has the id {unknown[0]}.", "See `footnoted library list` for the ids; nothing was removed."
             )
@@ -211,8 +251,9 @@ def run_serve(options: Options) -> int:
     """Load everything, then serve the page until Ctrl-C."""
     from ui import terminal
     from ui.examples import examples
-    from ui.server import serve
+    from ui.server import check_port, serve
 
+    check_port(options.host, options.port)  # before any model is loaded
     with _library(options) as library:
         with terminal.progress() as report:
             pipeline = _pipeline(library, _config(options), report)
@@ -245,20 +286,21 @@ def _config(options: Options) -> "Config":
     if wrong := [name for name, equals, _ in pairs if not equals]:
         raise UsageError(f"--set {wrong[0]} has no value.", "Write it as NAME=VALUE, for example --set candidates=30.")
     flags = {name.strip(): value for name, _, value in pairs}
-    return load_config(options.config, **flags | {"writer": options.writer, "caution": options.caution})
+    own = {"writer": options.writer, "caution": options.caution}
+    return load_config(options.config, **flags | {name: value for name, value in own.items() if value is not None})
 
 
-def _quoting(config: "Config") -> "Config":
-    """The same settings without a writer, for commands that word nothing: it would take seconds to load."""
-    from dataclasses import replace
-
-    return replace(config, writer="quote")
+def _standard_input() -> str:
+    """What is piped in: bytes that aren't text become spaces in the question, not a fault."""
+    return sys.stdin.buffer.read().decode("utf-8", "replace").replace("\ufffd", " ")
 
 
-def _library(options: Options) -> "Library":
+def _library(options: Options, *, create: bool = False) -> "Library":
     from corpus.library import open_library
 
-    return open_library(options.library)
+    if options.library is not None and not options.library.strip():  # an unset variable, most likely
+        raise UsageError("--library has no value.", "Name a library's file, or demo.")
+    return open_library(options.library, create=create)
 
 
 def _pipeline(library: "Library", config: "Config", report: Callable[[str, int, int], None]) -> "Pipeline":
