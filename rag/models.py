@@ -114,12 +114,13 @@ def converted(file: Path, sha256: str, report: Report = silent) -> Path:
             if not _is_complete(target):
                 report(f"Converting {file.stem} (once, about 20 seconds)", 0, 0)
                 _convert(file, target)
-    except Exception as error:
-        if not isinstance(error, OSError) or error.errno is None:  # transformers raises an OSError for a bad file, too
-            raise unloadable(str(file), "a chat model", error) from error
+    except ModelError:
+        raise
+    except Exception as error:  # safetensors has a kind of its own for a full disk
+        reason = getattr(error, "strerror", None) or error
         raise ModelError(
-            f"{file.stem} can't be converted into {target.parent}: {error.strerror or error}.",
-            "Free 600 MB there, or name another folder in FOOTNOTED_CACHE.",
+            f"{file.stem} can't be converted into {target.parent}: {reason}.",
+            "Free 300 MB there, or name another folder in FOOTNOTED_CACHE.",
         ) from error
     return target
 
@@ -141,10 +142,12 @@ def _convert(file: Path, target: Path) -> None:
     transformers.utils.logging.set_verbosity_error()  # it warns that packed weights are slow: ours are unpacked next
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".converting-") as name:
         work = Path(name) / "model"
-        tokenizer = transformers.AutoTokenizer.from_pretrained(str(file.parent), gguf_file=file.name)
-        model = transformers.AutoModelForCausalLM.from_pretrained(
-            str(file.parent), gguf_file=file.name, dtype=torch.bfloat16
-        )
+        source = str(file.parent)
+        try:
+            tokenizer = transformers.AutoTokenizer.from_pretrained(source, gguf_file=file.name)
+            model = transformers.AutoModelForCausalLM.from_pretrained(source, gguf_file=file.name, dtype=torch.bfloat16)
+        except Exception as error:
+            raise unloadable(str(file), "a chat model", error) from error
         # The weights are plain tensors now; with these two left in place, saving would write them as quantized.
         model.hf_quantizer = None
         if hasattr(model.config, "quantization_config"):
