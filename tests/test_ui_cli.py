@@ -620,6 +620,16 @@ def test_a_reader_that_has_seen_enough_is_no_fault(large: str, options: Sequence
     assert process.returncode == 0
 
 
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_a_reader_that_is_gone_already_is_no_fault(six: Path, options: Sequence[str]) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [COMMAND, "library", "list", "--library", str(six), *options]
+    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True, timeout=60)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs the device that is always full, as on Linux")
 def test_output_onto_a_full_disk_is_a_sentence(large: str) -> None:
     with open("/dev/full", "w") as full:
