@@ -71,7 +71,8 @@ def check(sentence: str, question: str, evidence: Sequence[Evidence], reader: Re
     why = ""
     for support, item in sorted(zip(supports, evidence, strict=True), key=lambda row: -row[0]):
         spans = locate(sentence, item.hit.insight.text)
-        broken = broken_rule(sentence, " ".join(item.hit.insight.text[a:b] for a, b in spans))
+        cited = " ".join(item.hit.insight.text[a:b] for a, b in spans)
+        broken = broken_rule(sentence, cited) or foreign_word(sentence, item.hit.insight.text, question)
         if not broken and support >= cut:
             cited_spans = tuple(Citation(item.citation.passage_id, a, b) for a, b in spans)
             return Claim(sentence, cited_spans, support, Verdict.SUPPORTED)
@@ -97,6 +98,17 @@ def broken_rule(sentence: str, cited: str) -> str:
         if len(here := pair & said) == 1 and len(there := pair & held) == 1 and here != there:
             return f"it says {next(iter(here))!r} where the insight says {next(iter(there))!r}"
     return ""
+
+
+def foreign_word(sentence: str, text: str, question: str) -> str:
+    """Why the sentence says more than the insight: a content word that stands neither there nor in the question.
+
+    It costs good paraphrases (on InsightQA train six of seven gold sentences have such a word) for the sake of the few
+    wrong ones (nineteen of twenty have); the quote takes their place. A trained verifier may one day afford to be milder.
+    """
+    held = {stem(word) for word in words(text)} | set(content(question))
+    strange = [word for word in content(sentence) if word not in held]
+    return f"{strange[0]!r} stands neither in the insight nor in the question" if strange else ""
 
 
 def locate(sentence: str, text: str) -> list[tuple[int, int]]:
