@@ -103,8 +103,8 @@ def broken_rule(sentence: str, cited: str) -> str:
 def foreign_word(sentence: str, text: str, question: str) -> str:
     """Why the sentence says more than the insight: a content word that stands neither there nor in the question.
 
-    It costs good paraphrases (on InsightQA train six of seven gold sentences have such a word) for the sake of the few
-    wrong ones (nineteen of twenty have); the quote takes their place. A trained verifier may one day afford to be milder.
+    It costs good paraphrases (on InsightQA train six of seven gold sentences have such a word) for the sake of the
+    wrong ones (nineteen of twenty have). The quote takes their place; a trained verifier may one day be milder.
     """
     held = {stem(word) for word in words(text)} | set(content(question))
     strange = [word for word in content(sentence) if word not in held]
