@@ -71,8 +71,8 @@ def check(sentence: str, question: str, evidence: Sequence[Evidence], reader: Re
     why = ""
     for support, item in sorted(zip(supports, evidence, strict=True), key=lambda row: -row[0]):
         spans = locate(sentence, item.hit.insight.text)
-        cited = " ".join(item.hit.insight.text[a:b] for a, b in spans)
-        broken = broken_rule(sentence, cited) or foreign_word(sentence, item.hit.insight.text, question)
+        text = item.hit.insight.text
+        broken = broken_rule(sentence, " ".join(text[a:b] for a, b in spans)) or foreign_word(sentence, text, question)
         if not broken and support >= cut:
             cited_spans = tuple(Citation(item.citation.passage_id, a, b) for a, b in spans)
             return Claim(sentence, cited_spans, support, Verdict.SUPPORTED)
