@@ -1,6 +1,7 @@
 """The HTML: whatever the text, only our own tags come out, and every chip has its card."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING
 
@@ -176,6 +177,25 @@ def test_quotes_come_first_and_give_way_to_sentences_one_by_one(scripted: "Scrip
     assert "fn-unchecked" in unchecked
     assert "not checked" in unchecked
     assert "fn-unchecked" not in render.bubble(steps[-1])
+
+
+def test_a_long_answer_gets_a_paragraph_for_each_source() -> None:
+    three = exchange_of(["one.", "two.", "three."])
+    assert render.bubble(three).count('class="fn-prose"') == 1
+    answer = three.answer
+    assert answer is not None
+    longer = replace(answer, claims=(answer.claims[0], answer.claims[0], answer.claims[1], answer.claims[2]))
+    assert render.bubble(replace(three, answer=longer)).count('class="fn-prose"') == 3
+
+
+def test_a_writer_that_failed_is_named_beside_the_quotes() -> None:
+    exchange = exchange_of(["one."])
+    answer = exchange.answer
+    assert answer is not None
+    broken = replace(answer, trace=replace(answer.trace, fault="The writer <b>doesn't</b> answer. Start it."))
+    html = render.bubble(replace(exchange, answer=broken))
+    assert "The writer &lt;b&gt;doesn&#39;t&lt;/b&gt; answer. Start it." in html
+    assert "fn-prose" in html
 
 
 def test_an_exchange_that_ended_early_says_why() -> None:

@@ -6,6 +6,7 @@ insight reaches the page except through these templates. Newlines, backslashes, 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,6 +20,7 @@ from ui.record import NOT_IN_LIBRARY, answer_text, claim_numbers, find, number, 
 KEEP = 280  # characters of an insight kept on each side of a marked stretch
 PREVIEW = 180
 ALSO_READ = 8
+ONE_PARAGRAPH = 3  # sentences
 
 PHASES = {
     Phase.SEARCHING: "Searching your insights",
@@ -156,7 +158,7 @@ def _bubble(exchange: Exchange) -> dict[str, Any]:
         "searched_as": answer.trace.standalone if answer.trace.standalone != exchange.question else "",
         "partly": answer.status is Status.PARTLY and bool(sentences),
         "none": answer.status is Status.NOT_IN_LIBRARY and exchange.done,
-        "sentences": sentences,
+        "paragraphs": _paragraphs(sentences),
         "quotes": [
             {
                 "text": e.quote,
@@ -167,9 +169,17 @@ def _bubble(exchange: Exchange) -> dict[str, Any]:
             for e in unworded
         ],
         "nearest": group.nearest,
+        "fault": answer.trace.fault,
         "footer": _footer(answer, group) if exchange.done and sentences else "",
         "copy": copy_text(answer) if exchange.done and sentences else "",
     }
+
+
+def _paragraphs(sentences: Sequence[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+    """A few sentences stay together; a longer answer gets a paragraph for each run of sentences from one source."""
+    if len(sentences) <= ONE_PARAGRAPH:
+        return [list(sentences)] if sentences else []
+    return [list(run) for _, run in groupby(sentences, key=lambda s: [chip["n"] for chip in s["chips"]])]
 
 
 def _numbers(exchange: Exchange, answer: Answer) -> dict[str, int]:
