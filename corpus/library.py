@@ -155,7 +155,7 @@ class Library:
 
     # Passages
 
-    def passages(self, keys: Sequence[int]) -> list[tuple[Passage, Insight]]:
+    def passages(self, keys: Sequence[int]) -> dict[int, tuple[Passage, Insight]]:
         """The passages with these keys and their insights, in the order asked; a key that is gone is left out."""
         found: dict[int, tuple[Passage, Insight]] = {}
         columns = ", ".join(f"insights.{name}" for name in FIELDS)
@@ -168,7 +168,7 @@ class Library:
             for key, passage_id, start, end, *row in rows:
                 insight = _insight(row)
                 found[key] = Passage(passage_id, insight.insight_id, insight.text[start:end], start, end), insight
-        return [found[key] for key in map(int, keys) if key in found]
+        return {key: found[key] for key in map(int, keys) if key in found}
 
     def keys_of(self, insight_id: str) -> list[int]:
         """The keys of an insight's passages, in the order of its text."""

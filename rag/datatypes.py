@@ -53,7 +53,7 @@ class Hit:
     insight: Insight
     score: float
     rank: int
-    signals: Mapping[str, float] = field(default_factory=dict)  # "dense" (cosine), "lexical" (BM25 share), …
+    signals: Mapping[str, float] = field(default_factory=dict)  # "dense": cosine; "lexical": rare words in common
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,7 @@ class Trace:
     library: str = ""  # which library was asked: its name
     revision: str = ""  # and at which state of it
     models: Mapping[str, str] = field(default_factory=dict)  # part -> fingerprint of its weights
-    standalone: str = ""  # the question as it was searched, where a follow-up was made stand-alone
+    standalone: str = ""  # the question as it was searched: a follow-up has the earlier question before it
     answerable: float = 0.0  # the reader's probability that the evidence answers the question
     prompt: str = ""  # what the writer was given
     seconds: Mapping[str, float] = field(

@@ -7,13 +7,16 @@ from rag.datatypes import Turn
 from rag.words import content, names
 
 _OPENS = re.compile(
-    r"\W*(and|but|so|then|also|or|what about|how about|what if|why not|how so|up from|since (when|then))\b", re.I
+    r"\W*(and|but|so(?!-)|then|also|or|what about|how about|what if|why not|how so|up from|since (when|then))\b", re.I
 )
 _POINTS_BACK = re.compile(
-    r"\b(it|its|they|them|their|theirs|he|she|him|his|hers?|this|that|these|those|there|here|such|same|one|ones"
-    r"|the (former|latter|first|second|other|others)|else|instead)\b",
+    r"\b(it|its|they|them|their|theirs|he|she|him|his|hers?|these|those|the (former|latter|others?)|instead)\b"
+    r"|\b(this|that|there|here|such|same|one|ones|else)\W*$"  # at the end they point, inside they join
+    r"|\b(is|are|was|were|do|does|did|has|have) (this|that|such|one)\b|\b(such|the same) \w+\W*$",
     re.I,
 )
+
+_DEFINES = re.compile(r"\W*(what|who) (is|are|was|were) (?!it\b|they\b|that\b|this\b)", re.I)
 
 
 def standalone(question: str, history: Sequence[Turn]) -> str:
@@ -32,4 +35,5 @@ def leans_back(question: str) -> bool:
     if _OPENS.match(question):
         return True
     called = names(question)
-    return not called and bool(_POINTS_BACK.search(question) or len(content(question)) <= 2)
+    short = len(content(question)) <= 2 and not _DEFINES.match(question)
+    return not called and (short or bool(_POINTS_BACK.search(question)))

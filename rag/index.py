@@ -29,8 +29,8 @@ class Index(Protocol):
     def search(self, vector: Vectors, k: int) -> tuple[Keys, Vectors]:
         """Keys and scores of the k nearest (fewer if there are fewer), best first; ties by key. `vector`: (d,)."""
 
-    def reconstruct(self, keys: Sequence[int]) -> Vectors:
-        """The vectors of these keys, shape (len(keys), d)."""
+    def reconstruct(self, keys: Sequence[int]) -> dict[int, Vectors]:
+        """The vector of each of these keys; one that the index doesn't have (yet, or any more) is left out."""
 
     def dump(self) -> bytes:
         """The index as bytes, for its class's loader."""
@@ -47,9 +47,9 @@ class ExactIndex:
         """See Index."""
         return _best_first(self._keys, self._vectors @ vector, k)
 
-    def reconstruct(self, keys: Sequence[int]) -> Vectors:
+    def reconstruct(self, keys: Sequence[int]) -> dict[int, Vectors]:
         """See Index."""
-        return self._vectors[[self._rows[key] for key in keys]]
+        return {key: self._vectors[self._rows[key]] for key in keys if key in self._rows}
 
     def dump(self) -> bytes:
         """See Index."""
@@ -79,9 +79,13 @@ class FlatIndex:
         scores, keys = self._index.search(vector[None], k)
         return _best_first(keys[0], scores[0], k)
 
-    def reconstruct(self, keys: Sequence[int]) -> Vectors:
+    def reconstruct(self, keys: Sequence[int]) -> dict[int, Vectors]:
         """See Index."""
-        return np.stack([self._index.reconstruct(int(key)) for key in keys])
+        found: dict[int, Vectors] = {}
+        for key in keys:
+            with contextlib.suppress(RuntimeError):  # FAISS's way of saying that it has no such key
+                found[key] = self._index.reconstruct(int(key))
+        return found
 
     def dump(self) -> bytes:
         """See Index."""
@@ -110,13 +114,20 @@ def open_index(library: Library, embedder: Embedder, kind: str = "flat", report:
     The file beside the library is used only if its manifest names this library at this state, this embedder and this
     kind, and if its bytes have the hash they were written with.
     """
+    # Before embedding: what another process adds meanwhile belongs to a later state than the one we write down.
+    revision = library.revision()
     keys, vectors = embed_missing(library, embedder, report)
-    manifest = {"kind": kind, "embedder": embedder.fingerprint, "revision": library.revision()}
+    manifest: dict[str, str | int] = {
+        "kind": kind,
+        "embedder": embedder.fingerprint,
+        "revision": revision,
+        "size": len(keys),
+    }
     file = library.path.with_name(library.path.name + ".index")
     if (saved := _load(file, manifest)) is not None:
         return saved
     index = INDEXES[kind](keys, vectors)
-    _save(file, index, manifest | {"size": len(keys)})
+    _save(file, index, manifest)
     return index
 
 
@@ -150,7 +161,7 @@ def _best_first(keys: Keys, scores: Vectors, k: int) -> tuple[Keys, Vectors]:
     return keys[order].astype(np.int64), scores[order].astype(np.float32)
 
 
-def _load(file: Path, manifest: dict[str, str]) -> Index | None:
+def _load(file: Path, manifest: dict[str, str | int]) -> Index | None:
     """The saved index, or None whenever anything about it isn't as it should be: it can always be rebuilt."""
     try:
         head, _, data = file.read_bytes().partition(b"\n")

@@ -21,8 +21,10 @@ from rag.models import Report, silent
 from rag.prompt import Message, as_text, build_prompt
 from rag.read import Reader, load_reader
 from rag.retrieve import retrieve
-from rag.verify import check, complete, markers, split_draft
+from rag.verify import check, complete, completed, markers
 from rag.write import Stopped, Writer, never, open_writer
+
+PER_INSIGHT = 4  # passages looked at for each insight wanted: a long one may be found several times
 
 
 @dataclass(frozen=True)
@@ -59,12 +61,13 @@ class Pipeline:
 
         cuts = self.reader.cuts(self.config.caution)
         found = self.reader.find(query, hits)
-        evidence = tuple(e for e in found if e.relevance >= cuts.relevance or e is found[0])[: self.config.max_evidence]
+        best, others = found[:1], [e for e in found[1:] if e.relevance >= cuts.relevance]
+        evidence = (*best, *others)[: self.config.max_evidence]
         answerable = self.reader.answerable(query, evidence)
         clock.lap("read")
         trace = replace(trace, answerable=answerable)
         if answerable < cuts.refuse:
-            nearest = tuple(e.hit for e in found[: self.config.nearest])
+            nearest = tuple(_distinct([e.hit for e in found])[: self.config.nearest])
             trace = replace(trace, seconds=clock.seconds())
             yield Step(Phase.DONE, replace(answer, hits=tuple(hits), nearest=nearest, trace=trace))
             return
@@ -107,38 +110,47 @@ class Pipeline:
         A writer that fails leaves the quotes to stand alone, and its fault in `faults`.
         """
         seen: list[str] = []
-        draft = None
+        draft, at = None, 0
         try:
             for draft in self.writer.write(prompt, stopped):
-                new = split_draft(draft.text, finished=False)[len(seen) :]
-                if circling := any(sentence in seen for sentence in new):
-                    new = [sentence for sentence in new if sentence not in seen]
-                seen += new
-                yield draft, new
-                if circling or len(seen) >= self.config.max_sentences:
+                new, at = completed(draft.text, at, finished=False)
+                fresh = self._fresh(new, seen)
+                yield draft, fresh
+                if len(fresh) < len(new) or len(seen) >= self.config.max_sentences:
                     return
         except ModelError as error:
             faults.append(str(error))
         if draft:
-            yield draft, [s for s in split_draft(draft.text, finished=True)[len(seen) :] if s not in seen]
+            yield draft, self._fresh(completed(draft.text, at, finished=True)[0], seen)
+
+    def _fresh(self, new: Sequence[str], seen: list[str]) -> list[str]:
+        """The new sentences up to the first repetition or the most there may be; they are noted in `seen`."""
+        fresh: list[str] = []
+        for sentence in new:
+            if sentence in seen or len(seen) >= self.config.max_sentences:
+                break
+            seen.append(sentence)
+            fresh.append(sentence)
+        return fresh
 
     def retrieve(self, query: str, k: int | None = None) -> list[Hit]:
         """The best passages for a query that stands alone, at most k (default: the setting `candidates`)."""
         return retrieve(query, self.library, self.index, self.embedder, self.config, k)
 
-    search = retrieve
+    def search(self, query: str, k: int = 10) -> list[Hit]:
+        """The k nearest insights, each once, with its best passage; ranks count insights."""
+        return _distinct(self.retrieve(query, PER_INSIGHT * k))[:k]
 
     def related(self, insight_id: str, k: int = 5) -> list[Hit]:
         """The nearest other insights, by meaning: at most one passage each."""
-        hits: dict[str, Hit] = {}
-        for key in self.library.keys_of(insight_id)[:1]:
-            vector = self.index.reconstruct([key])[0]
-            keys, scores = self.index.search(vector, 4 * k + 8)
-            pairs = self.library.passages([int(key) for key in keys])
-            for (passage, insight), score in zip(pairs, scores.tolist(), strict=True):
-                if insight.insight_id != insight_id and insight.insight_id not in hits:
-                    hits[insight.insight_id] = Hit(passage, insight, score, len(hits) + 1, {"dense": score})
-        return list(hits.values())[:k]
+        found: list[Hit] = []
+        for vector in self.index.reconstruct(self.library.keys_of(insight_id)[:1]).values():
+            keys, scores = self.index.search(vector, PER_INSIGHT * (k + 1))
+            cosines = dict(zip(keys.tolist(), scores.tolist(), strict=True))
+            for key, (passage, insight) in self.library.passages(list(cosines)).items():
+                if insight.insight_id != insight_id:
+                    found.append(Hit(passage, insight, cosines[key], 0, {"dense": cosines[key]}))
+        return _distinct(found)[:k]
 
     @property
     def index(self) -> Index:
@@ -164,6 +176,14 @@ class Pipeline:
             models={part: model.fingerprint for part, model in models.items()},
             standalone=query,
         )
+
+
+def _distinct(hits: Sequence[Hit]) -> list[Hit]:
+    """The first hit of each insight, ranked anew."""
+    best: dict[str, Hit] = {}
+    for hit in hits:
+        best.setdefault(hit.insight.insight_id, hit)
+    return [replace(hit, rank=rank) for rank, hit in enumerate(best.values(), 1)]
 
 
 def open_pipeline(library: Library, config: Config, report: Report = silent) -> Pipeline:

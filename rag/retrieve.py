@@ -7,13 +7,14 @@ chance; each further one is worth `lexical_weight` cosine. Chosen on InsightQA t
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
 from corpus.library import Library
 from rag.config import Config
 from rag.datatypes import Hit
-from rag.embed import Embedder
+from rag.embed import Embedder, Vectors
 from rag.index import Index
 
 DEPTH = 50  # how deep each list goes before they are fused
@@ -23,10 +24,11 @@ def retrieve(
     query: str, library: Library, index: Index, embedder: Embedder, config: Config, k: int | None = None
 ) -> list[Hit]:
     """The best passages for a query, at most k (default: config.candidates), best first, ties by passage_id."""
+    config = replace(config, candidates=k or config.candidates)
     signals = RETRIEVERS[config.retriever](query, library, index, embedder, config)
-    keys = list(signals)
-    found = zip(signals.values(), library.passages(keys), strict=True)
-    best = sorted(found, key=lambda row: (-row[0]["score"], row[1][0].passage_id))[: k or config.candidates]
+    # By key: another process may have removed a passage since it was found.
+    found = [(signals[key], pair) for key, pair in library.passages(list(signals)).items()]
+    best = sorted(found, key=lambda row: (-row[0]["score"], row[1][0].passage_id))[: config.candidates]
     return [
         Hit(passage, insight, signal["score"], rank, {name: v for name, v in signal.items() if name != "score"})
         for rank, (signal, (passage, insight)) in enumerate(best, 1)
@@ -43,22 +45,23 @@ def dense(query: str, library: Library, index: Index, embedder: Embedder, config
 
 
 def lexical(query: str, library: Library, index: Index, embedder: Embedder, config: Config) -> Signals:
-    """By BM25 alone (Robertson and Zaragoza 2009, as in SQLite's FTS5)."""
-    found = library.lexical(query, max(DEPTH, config.candidates))
-    return {key: {"score": score, "lexical": score} for key, score in found}
+    """By BM25 alone (Robertson and Zaragoza 2009, as in SQLite's FTS5); the reader needs the cosine all the same."""
+    found = dict(library.lexical(query, max(DEPTH, config.candidates)))
+    cosines = _cosines(embedder.encode_query([query])[0], index, list(found))
+    unit = _rare_word(library)
+    return {
+        key: {"score": found[key], "dense": cosine, "lexical": found[key] / unit} for key, cosine in cosines.items()
+    }
 
 
 def fused(query: str, library: Library, index: Index, embedder: Embedder, config: Config) -> Signals:
     """By cosine plus what the rare words in common add to it."""
-    size = library.passage_count()
     vector = embedder.encode_query([query])[0]
     keys, scores = index.search(vector, max(DEPTH, config.candidates))
     cosines = {int(key): float(score) for key, score in zip(keys, scores, strict=True)}
-    # BM25 gives a word that one passage holds about log(size): in that unit the sum counts rare words in common.
-    unit = math.log(1 + size)
-    shared = {key: score / unit for key, score in library.lexical(query, DEPTH, rarest=max(2, size // 1000))}
-    if lacking := [key for key in shared if key not in cosines]:
-        cosines |= zip(lacking, (index.reconstruct(lacking) @ vector).astype(np.float64).tolist(), strict=True)
+    rarest, unit = max(2, library.passage_count() // 1000), _rare_word(library)
+    shared = {key: score / unit for key, score in library.lexical(query, DEPTH, rarest)}
+    cosines |= _cosines(vector, index, [key for key in shared if key not in cosines])
     return {
         key: {
             "score": cosine + config.lexical_weight * max(0.0, shared.get(key, 0.0) - 1),
@@ -67,6 +70,15 @@ def fused(query: str, library: Library, index: Index, embedder: Embedder, config
         }
         for key, cosine in cosines.items()
     }
+
+
+def _cosines(vector: Vectors, index: Index, keys: list[int]) -> dict[int, float]:
+    return {key: float(np.dot(found, vector)) for key, found in index.reconstruct(keys).items()}
+
+
+def _rare_word(library: Library) -> float:
+    """About what BM25 gives a word that a single passage holds: in that unit a sum counts rare words in common."""
+    return math.log(1 + library.passage_count())
 
 
 RETRIEVERS: dict[str, Callable[[str, Library, Index, Embedder, Config], Signals]] = {

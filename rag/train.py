@@ -1,7 +1,8 @@
 """Fits what ships in rag/weights/, from InsightQA collections: `python -m rag.train reader ../shared/insightqa/train`.
 
-The weights are fitted on all the collections given; the cuts, and the figures printed, come from predictions for
-collections that a fit has not seen (five folds by collection), so they are not flattered.
+The weights are fitted on all the collections given; the figures printed, and the cuts for refusing and for support,
+come from predictions for collections that a model's fit has not seen (five folds by collection). A little flattery is
+left: what one model feeds into the next (relevance into answerable) was fitted on all of them.
 """
 
 import argparse
@@ -25,12 +26,13 @@ from rag.followup import standalone
 from rag.index import open_index
 from rag.read import Cuts, Features, Logistic, OverlapReader, answerable_features, support_features
 from rag.retrieve import retrieve
-from rag.verify import broken_rule, foreign_word, locate
+from rag.verify import broken_rule, locate
 from rag.words import content, numbers
 
 FOLDS = 5
 FALSE_REFUSALS = {"lenient": 0.02, "normal": 0.05, "strict": 0.12}  # share of the answerable that a caution may refuse
 WRONG_SHOWN = {"lenient": 0.02, "normal": 0.01, "strict": 0.005}  # share of subtly wrong sentences that may pass
+LEAST_SUPPORT = 0.5  # however few wrong sentences the rules let pass, no caution turns the score off
 WEIGHTS = Path(__file__).parent / "weights" / "reader.json"
 
 
@@ -166,8 +168,7 @@ def support_rows(examples: Sequence[Example], reader: OverlapReader) -> list[tup
             cosine = float(np.dot(*reader._embedder.encode_document([sentence, text])))
             features = support_features(sentence, text) | {"cosine": cosine}
             cited = " ".join(text[a:b] for a, b in locate(sentence, text))
-            passes = not broken_rule(sentence, cited) and not foreign_word(sentence, text, example.question)
-            rows.append((Row(features, label, example.fold), passes))
+            rows.append((Row(features, label, example.fold), not broken_rule(sentence, cited)))
     return rows
 
 
@@ -243,7 +244,7 @@ def train_reader(folder: Path, out: Path, say: Callable[[str], object]) -> None:
     for caution, share in FALSE_REFUSALS.items():
         refuse = float(np.quantile(asked, share))
         keep = int(WRONG_SHOWN[caution] * all_wrong)  # how many wrong ones may pass rules and cut together
-        cut = sorted(wrong, reverse=True)[keep] + 1e-4 if keep < len(wrong) else 0.0
+        cut = max(sorted(wrong, reverse=True)[keep] + 1e-4 if keep < len(wrong) else 0.0, LEAST_SUPPORT)
         cuts[caution] = {
             "refuse": round(refuse, 4),
             "partly": round(float(np.quantile(asked, min(0.5, 2 * share + 0.06))), 4),
@@ -274,7 +275,8 @@ def _citation_f1(examples: Sequence[Example], found: Sequence[Sequence[Evidence]
     scores = []
     for example, evidence in zip(examples, found, strict=True):
         if example.gold:
-            chosen = {e.hit.insight.insight_id for n, e in enumerate(evidence[:3]) if not n or e.relevance >= cut}
+            shown = [e for n, e in enumerate(evidence[: Config().max_evidence]) if not n or e.relevance >= cut]
+            chosen = {e.hit.insight.insight_id for e in shown}
             scores.append(2 * len(chosen & example.gold) / (len(chosen) + len(example.gold)))
     return float(np.mean(scores))
 

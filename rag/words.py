@@ -12,7 +12,7 @@ FUNCTION_WORDS = frozenset(
     doing done down each ever every few for from get gets got had has have having he her here hers him his how however i
     if in into is it its itself just like made make makes many me might more most much must my no nor not now of off on
     once one only or other our out over own per rather really s same say says said she should so some such t than that
-    the their them then there these they thing things this those through to too under until up upon us very was we were
+    the their them then there these they thing things this those through to too under until up upon very was we were
     what when where whether which while who whom whose why will with would you your""".split()
 )
 _UNITS = (
@@ -25,10 +25,27 @@ NUMBER_WORDS = (
     | {word: str(10 * value) for value, word in enumerate(_TENS, 2)}
     | {"hundred": "100", "thousand": "1000", "million": "1000000", "billion": "1000000000", "dozen": "12"}
 )
-NEGATIONS = frozenset("no not never none nobody nothing neither nor without cannot hardly barely fails".split())
+# Words that deny, or that leave what follows to somebody else: "wrongly claims that …" doesn't say it.
+NEGATIONS = frozenset(
+    """no not never none nobody nothing neither nor without cannot hardly barely fails failed myth wrong wrongly false
+    falsely misconception deny denies denied doubt doubts doubted allegedly supposedly claim claims claimed""".split()
+)
+HEDGES = frozenset(
+    """may might could possibly perhaps probably likely unlikely seems seem seemed suggests suggest suggested appears
+    appear appeared would if unless""".split()
+)
+ABSOLUTES = frozenset("all every always only entirely completely must will everyone everybody everything any".split())
+
+_MAGNITUDES = {"thousand": "k", "k": "k", "million": "m", "m": "m", "billion": "b", "bn": "b", "trillion": "t"}
+_MONEY = frozenset("dollar dollars euro euros pound pounds yen yuan cents cent".split())
 
 _WORD = re.compile(r"[^\W_]+(?:[.,:][0-9]+)*(?:['’][^\W_]+)?")
-_NUMBER = re.compile(r"\d+(?:[.,:]\d+)*")
+_NUMBER = re.compile(r"(?<![\d.,])\.\d+|\d+(?:[.,:]\d+)*")
+_QUANTITY = re.compile(
+    r"""(?P<sign>(?<![\w.])[-−])? (?P<money>[$€£¥])? (?P<number>(?<![\d.,])\.\d+|\d+(?:[.,:]\d+)*) (?P<decade>s\b)?
+    (?:[ -]?(?P<unit>%|[a-z]+))? (?:[ ](?P<next>[a-z]+))?""",
+    re.I | re.X,
+)
 _SUFFIXES = "ations ation ments ment ingly ings ing edly ies ied ers er est ed es ly s e y".split()  # longest first
 
 
@@ -49,7 +66,12 @@ def stem(word: str) -> str:
 
 def content(text: str) -> list[str]:
     """Stems of the content words, in order, with repetitions; numbers are left to `numbers`."""
-    return [stem(word) for word in words(text) if word.casefold() not in FUNCTION_WORDS and not _NUMBER.match(word)]
+    return [stem(word) for word in words(text) if not is_function(word) and not _NUMBER.match(word)]
+
+
+def is_function(word: str) -> bool:
+    """Does the word carry grammar only? One in capitals doesn't: the US, the WHO and IT are names."""
+    return word.casefold() in FUNCTION_WORDS and not (len(word) > 1 and word.isupper())
 
 
 def numbers(text: str) -> set[str]:
@@ -65,6 +87,20 @@ def numbers(text: str) -> set[str]:
     return found
 
 
+def quantities(text: str) -> set[tuple[str, str, str]]:
+    """Each number in digits with its sign or decade, magnitude and kind: ("-3.5", "m", "money"), ("1960s", "", "")."""
+    found = set()
+    for match in _QUANTITY.finditer(text):
+        unit, following = (match["unit"] or "").casefold(), (match["next"] or "").casefold()
+        magnitude = _MAGNITUDES.get(unit, "")
+        if unit in ("%", "percent") or (unit, following) == ("per", "cent"):
+            kind = "%"
+        else:
+            kind = "money" if match["money"] or (following if magnitude else unit) in _MONEY else ""
+        found.add((f"{match['sign'] or ''}{_plain(match['number'])}{match['decade'] or ''}", magnitude, kind))
+    return found
+
+
 def company(text: str, width: int) -> dict[str, set[str]]:
     """Each number with the stems of the content words that stand within `width` words of it: what it counts."""
     said = words(text)
@@ -72,7 +108,7 @@ def company(text: str, width: int) -> dict[str, set[str]]:
     for at, word in enumerate(said):
         near = said[max(0, at - width) : at] + said[at + 1 : at + 1 + width]
         for number in numbers(word):
-            found.setdefault(number, set()).update(stem(w) for w in near if w.casefold() not in FUNCTION_WORDS)
+            found.setdefault(number, set()).update(stem(w) for w in near if not is_function(w))
     return found
 
 
@@ -82,7 +118,7 @@ def names(text: str) -> set[str]:
     initial, previous, previous_capital = True, "", False
     for match in _WORD.finditer(text):
         word = match.group()
-        capital = word[0].isupper() and word.casefold() not in FUNCTION_WORDS
+        capital = word[0].isupper() and not is_function(word)
         if capital and (not initial or (len(word) > 1 and word[1:] != word[1:].lower())):
             found.add(stem(word))
             if previous_capital:  # "Ines Okafor" opens a sentence: the first word is part of the name
@@ -103,6 +139,7 @@ def _plain(number: str) -> str:
     if re.fullmatch(r"\d{1,3}(,\d{3})+(\.\d+)?", number):
         number = number.replace(",", "")
     number = number.replace(",", ".")
+    number = f"0{number}" if number.startswith(".") else number
     if number.count(".") == 1:
         number = number.rstrip("0").rstrip(".")
     return number.lstrip("0") or "0"

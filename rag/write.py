@@ -66,7 +66,17 @@ class TransformersWriter:
         self.fingerprint = weights.fingerprint
 
     def write(self, messages: Sequence[Message], stopped: Stopped = never) -> Iterator[Draft]:
-        """See Writer. One forward pass a token, so that a stop takes effect at the next token."""
+        """See Writer. Raises ModelError if the model fails: out of memory, or a prompt longer than it can read."""
+        try:
+            yield from self._decode(messages, stopped)
+        except (RuntimeError, ValueError, IndexError) as error:
+            raise ModelError(
+                f"The writer {self.fingerprint} failed ({type(error).__name__}: {str(error).splitlines()[0][:120]}).",
+                "Name another one with --writer, or use --writer quote.",
+            ) from error
+
+    def _decode(self, messages: Sequence[Message], stopped: Stopped) -> Iterator[Draft]:
+        """One forward pass a token, so that a stop takes effect at the next token."""
         import torch
 
         ids = self._encode(messages)

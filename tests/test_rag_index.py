@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +24,7 @@ def library(tmp_path: Path, six_insights: list[Insight]) -> Iterator[Library]:
 
 def nearest(library: Library, index: Index, text: str) -> str:
     keys, _ = index.search(HashEmbedder().encode_query([text])[0], 1)
-    return library.passages([int(keys[0])])[0][1].insight_id
+    return library.passages([int(keys[0])])[int(keys[0])][1].insight_id
 
 
 def file_of(library: Library) -> Path:
@@ -115,6 +115,26 @@ def test_a_library_that_cannot_be_written_is_searched_all_the_same(
     monkeypatch.setattr(Path, "write_bytes", lambda *_: (_ for _ in ()).throw(OSError("full")))
     assert nearest(library, open_index(library, HashEmbedder()), "Ottavia Brandt counted suitcases") == "s2"
     assert not file_of(library).exists()
+
+
+class Interrupted(HashEmbedder):
+    """An embedder during whose work another process adds an insight."""
+
+    def __init__(self, library: Library) -> None:
+        super().__init__()
+        self._library = library
+        self._waiting = True
+
+    def encode_document(self, texts: Sequence[str]) -> np.ndarray:
+        if self._waiting:
+            self._waiting = False
+            self._library.add([make_insight("Corvo Coffee holds prepaid balances.", insight_id="late")])
+        return super().encode_document(texts)
+
+
+def test_what_is_added_while_embedding_is_not_taken_for_indexed(library: Library) -> None:
+    open_index(library, Interrupted(library))
+    assert nearest(library, open_index(library, HashEmbedder()), "Corvo Coffee holds prepaid balances") == "late"
 
 
 def test_an_empty_library_has_an_empty_index(tmp_path: Path) -> None:

@@ -1,8 +1,10 @@
 """The flow from a question to a footnoted answer, with fakes for the models and all the rest real."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -163,6 +165,63 @@ def test_a_change_of_the_library_is_seen_at_once(library: Library) -> None:
     assert asked.search("Corvo Coffee prepaid balances")[0].insight.insight_id == "new"
     library.remove(["new"])
     assert all(hit.insight.insight_id != "new" for hit in asked.search("Corvo Coffee prepaid balances"))
+
+
+class Meddler(HashEmbedder):
+    """An embedder during whose work somebody changes the library."""
+
+    def __init__(self, change: Callable[[], object]) -> None:
+        super().__init__()
+        self._change = change
+
+    def encode_query(self, texts: Sequence[str]) -> np.ndarray:
+        self._change()
+        return super().encode_query(texts)
+
+
+def test_an_insight_removed_during_the_search_is_left_out(library: Library) -> None:
+    asked = replace(pipeline(library, QuoteWriter("", Config())), embedder=Meddler(lambda: library.remove(["s2"])))
+    _ = asked.index
+    assert all(hit.insight.insight_id != "s2" for hit in asked.search(SUITCASES))
+
+
+def test_an_insight_added_during_the_search_does_no_harm(library: Library) -> None:
+    new = make_insight("Ottavia Brandt weighs suitcases of gnu leather.", insight_id="new")
+    asked = replace(pipeline(library, QuoteWriter("", Config())), embedder=Meddler(lambda: library.add([new])))
+    _ = asked.index
+    assert asked.search("Ottavia Brandt gnu leather suitcases")
+    assert asked.search("Ottavia Brandt gnu leather suitcases")[0].insight.insight_id == "new"
+
+
+def test_a_long_insight_is_found_once(library: Library) -> None:
+    long = " ".join(
+        f"Suitcase {n} stood beside door {n} of the sleeper until the inspector came by." for n in range(60)
+    )
+    library.add([make_insight(long, insight_id="long")])
+    asked = pipeline(library, QuoteWriter("", Config()), refuse=1.0)
+    found = [hit.insight.insight_id for hit in asked.search("suitcase beside the door of the sleeper", 5)]
+    assert len(set(found)) == len(found) == 5
+    nearest = [hit.insight.insight_id for hit in asked.ask("Which suitcase stood beside the door?").nearest]
+    assert len(set(nearest)) == len(nearest) == 3
+
+
+def test_one_big_chunk_obeys_the_same_limits(library: Library) -> None:
+    class Lump(ScriptedWriter):
+        def write(self, messages: Sequence[Message], stopped: Stopped = never) -> Iterator[Draft]:
+            yield Draft(self.text, self.fingerprint, 1, 1)
+
+    said = "Night trains fill with tourists, not commuters. Ottavia Brandt counted 310 suitcases on one sleeper."
+    limited = replace(pipeline(library, Lump(f"{said} {said}")), config=Config(max_sentences=1))
+    steps = list(limited.stream(SUITCASES))
+    written = [step.answer.claims for step in steps if step.phase is Phase.WRITING]
+    assert [claim.text for claim in written[-1]] == ["Night trains fill with tourists, not commuters."]
+    texts = [claim.text for claim in steps[-1].answer.claims]
+    assert len(set(texts)) == len(texts)
+
+
+def test_a_part_of_the_quote_in_prose_does_not_hide_the_rest(library: Library) -> None:
+    answer = pipeline(library, ScriptedWriter("Night trains fill with tourists, not commuters.")).ask(SUITCASES)
+    assert "310 suitcases" in " ".join(claim.text for claim in answer.claims)
 
 
 def test_related_insights_are_the_nearest_others(library: Library) -> None:

@@ -8,7 +8,7 @@ from corpus.insight import Insight, Passage, make_insight
 from corpus.passages import split_passages
 from rag.datatypes import Citation, Claim, Evidence, Hit, Verdict
 from rag.read import Reader, load_reader
-from rag.verify import broken_rule, check, complete, locate, markers, quoted, split_draft, without_markers
+from rag.verify import broken_rule, check, complete, completed, locate, markers, quoted, without_markers
 from tests.fakes import HashEmbedder
 
 LABELS = (
@@ -55,7 +55,79 @@ def test_opposites_are_told_apart() -> None:
 
 
 def test_what_the_insight_says_breaks_no_rule() -> None:
-    assert broken_rule("Amparo Quines found that 11 of 40 labels named the price.", LABELS) == ""
+    assert broken_rule("Exporter Amparo Quines says that of 40 labels she audited 11 named the price.", LABELS) == ""
+
+
+FALSE_PASSES = [  # what stands in the insight, and what a writer made of it: every one was shown once
+    ("Critics wrongly claim that China has won the AI race.", "China has won the AI race."),
+    ("It is a myth that Quill Logistics went bankrupt.", "Quill Logistics went bankrupt."),
+    ("China makes 40% of the world's steel.", "The US makes 40% of the world's steel."),
+    ("China exports far more steel than the US.", "The US exports far more steel than China."),
+    ("Quill Logistics acquired Harrow Mill in 2020.", "Harrow Mill acquired Quill Logistics in 2020."),
+    ("It moved 3 million parcels by night train.", "It moved 3 parcels by night train."),
+    ("The second pane saved 12% of its heat.", "The second pane saved $12 of its heat."),
+    ("Nights fell to -5 degrees in Lindow.", "Nights fell to 5 degrees in Lindow."),
+    ("The mill closed in the 1960s.", "The mill closed in 1960."),
+    ("The rate was .5 percent.", "The rate was 5 percent."),
+    ("A second pane may have saved the heat.", "A second pane saved the heat."),
+    ("Some bakeries in Lindow saved heat.", "All bakeries in Lindow saved heat."),
+    ("A baker in Lindow saved 12%.", "A baker in Lindow illegally saved 12%."),
+    ("A nation's advantage explains the US restricting GPU sales.", "The US restricts GPU sales to protect itself."),
+]
+
+
+@pytest.mark.parametrize(("insight", "draft"), FALSE_PASSES, ids=[draft[:30] for _, draft in FALSE_PASSES])
+@pytest.mark.parametrize("caution", ["lenient", "normal", "strict"])
+def test_what_the_insight_does_not_say_is_stopped(reader: Reader, insight: str, draft: str, caution: str) -> None:
+    cut = reader.cuts(caution).support
+    assert cut >= 0.5  # no caution turns the score off
+    question = "Is it illegal, and what was shown to protect whom?"
+    outcome = check(draft, question, [evidence(insight)], reader, cut)
+    assert not isinstance(outcome, Claim), outcome
+
+
+def test_what_the_insight_says_word_for_word_is_shown(reader: Reader) -> None:
+    text = "It is so. Critics wrongly claim that China has won.  It is a myth."
+    for sentence in (
+        "It is so.",
+        "Critics wrongly claim that China has won.",
+        "It is so. Critics wrongly claim that China has won.",
+    ):
+        outcome = check(sentence, "Who won?", [evidence(text)], reader, 1.0)
+        assert isinstance(outcome, Claim)
+        assert " ".join(text[c.start : c.end] for c in outcome.citations) == sentence
+
+
+def test_a_later_passage_of_a_long_insight_is_cited_as_that_passage(reader: Reader) -> None:
+    insight = make_insight(
+        " ".join(f"Mill number {n} of Harrow sold loaves for {n} pence." for n in range(100, 160)), insight_id="L"
+    )
+    passages = split_passages(insight)
+    assert len(passages) > 2
+    hits = [Hit(passage, insight, 0.9, rank) for rank, passage in enumerate(passages, 1)]
+    found = [Evidence(hit, Citation(hit.passage.passage_id, hit.passage.start, hit.passage.end), 0.9) for hit in hits]
+    claim = check("Mill number 158 of Harrow sold loaves for 158 pence.", "Which?", found, reader, 0.5)
+    assert isinstance(claim, Claim)
+    (cited,) = claim.citations
+    assert cited.passage_id == passages[-1].passage_id
+    assert insight.text[cited.start : cited.end] == claim.text
+    assert [c.text for c in complete([claim], found)].count(claim.text) == 1
+
+
+@given(
+    st.lists(
+        st.sampled_from(["It fell.", "It rose [1].", "Is it so? [2]", "Dr. Who left (3).", "He (2015) ran."]),
+        min_size=1,
+    )
+)
+def test_how_a_draft_arrives_changes_nothing(pieces: list[str]) -> None:
+    text = " ".join(pieces)
+    whole = completed(text, 0, finished=True)[0]
+    at, grown = 0, []
+    for end in range(1, len(text) + 1):
+        new, at = completed(text[:end], at, finished=False)
+        grown += new
+    assert grown + completed(text, at, finished=True)[0] == whole
 
 
 def test_no_probability_overrides_a_hard_rule() -> None:
@@ -114,11 +186,14 @@ def test_a_sentence_that_only_repeats_the_question_is_dropped(reader: Reader) ->
         ("It fell [1]. It ro", True, ["It fell."]),
         ("- **It** fell [note 2].", True, ["It fell."]),
         ("Answer: It fell (1, 2).", True, ["It fell."]),
+        ("It fell. [1]", True, ["It fell."]),
+        ("It fell. [1] It rose (2015). [2]", True, ["It fell.", "It rose (2015)."]),
+        ("-5 degrees were seen.", True, ["-5 degrees were seen."]),
         ("", True, []),
     ],
 )
 def test_a_draft_is_split_into_complete_sentences(draft: str, finished: bool, expected: list[str]) -> None:
-    assert split_draft(draft, finished) == expected
+    assert completed(draft, 0, finished)[0] == expected
 
 
 def test_markers_are_found_and_taken_off() -> None:
@@ -131,14 +206,16 @@ def test_evidence_that_no_claim_cites_is_quoted() -> None:
     claims = quoted(one)
     assert " ".join(claim.text for claim in claims) == one.quote
     assert [LABELS[c.start : c.end] for claim in claims for c in claim.citations] == [claim.text for claim in claims]
-    assert complete(claims[:1], [one, two]) == (claims[0], *quoted(two))
+    assert complete(claims[:1], [one, two]) == (*claims, *quoted(two))  # a part that was worded doesn't hide the rest
     assert complete([], []) == ()
 
 
 @given(st.text(max_size=200))
 def test_any_draft_is_split_without_complaint(text: str) -> None:
     for finished in (True, False):
-        for sentence in split_draft(text, finished):
+        found, at = completed(text, 0, finished)
+        assert 0 <= at <= len(text)
+        for sentence in found:
             assert sentence.strip()
             assert not list(markers(sentence))
 

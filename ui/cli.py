@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 Options = argparse.Namespace
 NOT_IN_LIBRARY, FAULT, INTERRUPTED = 1, 3, 130
-PER_INSIGHT = 4  # passages that a search looks at for each insight that it lists
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -165,7 +164,6 @@ def run_search(options: Options) -> int:
     """List the nearest insights."""
     from dataclasses import replace
 
-    from rag.datatypes import Hit
     from rag.pipeline import checked_question
     from ui import terminal
     from ui.record import hit_record
@@ -174,16 +172,11 @@ def run_search(options: Options) -> int:
     if options.k < 1:
         raise UsageError(f"-k can't be {options.k}.", "Give it 1 or more.")
     query = checked_question(options.query, config.max_question)
-    deep = PER_INSIGHT * options.k  # in passages: a long insight may be found several times
     # Nothing is worded here, and a writer would take seconds to load.
-    config = replace(config, writer="quote", candidates=max(config.candidates, deep))
+    config = replace(config, writer="quote")
     with _library(options) as library:
         with terminal.progress() as report:
-            found = _pipeline(library, config, report).search(query, deep)
-        best: dict[str, Hit] = {}
-        for hit in found:
-            best.setdefault(hit.insight.insight_id, hit)
-        hits = list(best.values())[: options.k]
+            hits = _pipeline(library, config, report).search(query, options.k)
         if options.json:
             for hit in hits:
                 sys.stdout.write(json.dumps(hit_record(hit), ensure_ascii=False) + "\n")
