@@ -171,13 +171,18 @@ def quoted(item: Evidence) -> list[Claim]:
 
 
 def complete(claims: Sequence[Claim], evidence: Sequence[Evidence]) -> tuple[Claim, ...]:
-    """The claims, and each sentence of a quote that none of them cites: what was found is never lost."""
+    """The claims, and each sentence of a quote that none of them cites: what was found is never lost.
+
+    Beside claims from the same passage it takes its place in that passage's order, so that "It …" follows what it means.
+    """
     shown = [*claims]
     for claim in (claim for item in evidence for claim in quoted(item)):
         (quote,) = claim.citations
         cited = (citation for earlier in shown for citation in earlier.citations)
         if not any(_overlap(quote, citation) for citation in cited):
-            shown.append(claim)
+            same = [n for n, earlier in enumerate(shown) if earlier.citations[0].passage_id == quote.passage_id]
+            after = (n for n in same if shown[n].citations[0].start > quote.start)
+            shown.insert(next(after, same[-1] + 1 if same else len(shown)), claim)
     return tuple(shown)
 
 

@@ -207,6 +207,7 @@ def test_evidence_that_no_claim_cites_is_quoted() -> None:
     assert " ".join(claim.text for claim in claims) == one.quote
     assert [LABELS[c.start : c.end] for claim in claims for c in claim.citations] == [claim.text for claim in claims]
     assert complete(claims[:1], [one, two]) == (*claims, *quoted(two))  # a part that was worded doesn't hide the rest
+    assert complete(claims[1:], [one, two]) == (*claims, *quoted(two))  # in the order of the passage
     assert complete([], []) == ()
 
 
