@@ -173,7 +173,7 @@ def quoted(item: Evidence) -> list[Claim]:
 def complete(claims: Sequence[Claim], evidence: Sequence[Evidence]) -> tuple[Claim, ...]:
     """The claims, and each sentence of a quote that none of them cites: what was found is never lost.
 
-    Beside claims from the same passage it takes its place in that passage's order, so that "It …" follows what it means.
+    Beside claims from the same passage it takes its place in that passage's order: "It …" follows what it means.
     """
     shown = [*claims]
     for claim in (claim for item in evidence for claim in quoted(item)):
