@@ -490,7 +490,9 @@ def test_the_page_gets_the_pipeline_the_address_and_examples(
     served: list[Any] = []
     monkeypatch.setattr("ui.server.check_port", lambda host, port: None)
     monkeypatch.setattr("ui.server.serve", lambda *args, **options: served.append((args, options)))
-    assert run("serve", "--library", six, "--port", "7999", "--no-browser").code == 0
+    result = run("serve", "--library", six, "--port", "7999", "--no-browser")
+    assert result.code == 0
+    assert "http://127.0.0.1:7999/" in result.out
     ((pipeline, host, port, examples), options) = served[0]
     assert pipeline.library.name == str(six)
     assert (host, port, options) == ("127.0.0.1", 7999, {"open_browser": False})

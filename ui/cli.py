@@ -250,6 +250,9 @@ def run_serve(options: Options) -> int:
     with _library(options) as library:
         with terminal.progress() as report:
             pipeline = _pipeline(library, _config(options), report)
+        host = f"[{options.host}]" if ":" in options.host else options.host
+        sys.stdout.write(f"The page is at http://{host}:{options.port}/ (Ctrl-C ends it).\n")
+        sys.stdout.flush()
         serve(pipeline, options.host, options.port, examples(library), open_browser=not options.no_browser)
     return 0
 
