@@ -58,7 +58,7 @@ def test_what_the_insight_says_breaks_no_rule() -> None:
     assert broken_rule("Exporter Amparo Quines says that of 40 labels she audited 11 named the price.", LABELS) == ""
 
 
-FALSE_PASSES = [  # what stands in the insight, and what a writer made of it: every one was shown once
+FALSE_PASSES = [  # what stands in the insight, and what a writer makes of it: nearly all of these once passed
     ("Critics wrongly claim that China has won the AI race.", "China has won the AI race."),
     ("It is a myth that Quill Logistics went bankrupt.", "Quill Logistics went bankrupt."),
     ("China makes 40% of the world's steel.", "The US makes 40% of the world's steel."),
