@@ -37,21 +37,21 @@ Item = Insight | Problem
 Reader = Callable[[Path], Iterator[Item]]
 
 
-def read_paths(paths: Sequence[Path], format: str | None = None) -> Iterator[Item]:  # noqa: A002 - the user's own word
+def read_paths(paths: Sequence[Path], format_name: str | None = None) -> Iterator[Item]:
     """The insights in files and folders, in order; what can't be read becomes a Problem.
 
-    Folders are read recursively, sorted by name, without hidden files. `format` overrides the file extensions.
+    Folders are read recursively, sorted by name, without hidden files. `format_name` overrides the file extensions.
     Raises UsageError at once if the format is unknown, or if a named file's extension is.
     """
-    if format is not None and format not in READERS:
-        raise UsageError(f'"{format}" is not a format.', f"The formats are: {', '.join(READERS)}.")
+    if format_name is not None and format_name not in READERS:
+        raise UsageError(f'"{format_name}" is not a format.', f"The formats are: {', '.join(READERS)}.")
     for path in paths:
-        if format is None and _format_of(path) is None and not os.path.isdir(path):
+        if format_name is None and _format_of(path) is None and not os.path.isdir(path):
             raise UsageError(
                 f"{path} has a file name that tells no known format.",
                 f"Rename it to end in {', '.join(EXTENSIONS)}, or name its format: {', '.join(READERS)}.",
             )
-    return _read_all(paths, format)
+    return _read_all(paths, format_name)
 
 
 def _read_all(paths: Sequence[Path], format_name: str | None) -> Iterator[Item]:

@@ -6,14 +6,14 @@ Words are compared by a crude stem, so that "captured" meets "capture"; a rule t
 import re
 import unicodedata
 
-# Words that carry grammar rather than content, and the ones that only make a sentence a question.
-FUNCTION_WORDS = frozenset(
-    """a about after all also am an and any are as at be because been before being both but by can could did do does
-    doing done down each ever every few for from get gets got had has have having he her here hers him his how however i
-    if in into is it its itself just like made make makes many me might more most much must my no nor not now of off on
-    once one only or other our out over own per rather really s same say says said she should so some such t than that
-    the their them then there these they thing things this those through to too under until up upon very was we were
-    what when where whether which while who whom whose why will with would you your""".split()
+from corpus.library import FUNCTION_WORDS as SEARCH_WORDS
+
+# Words that carry grammar rather than content: those that a search leaves out, and the ones that only pad a sentence.
+FUNCTION_WORDS = SEARCH_WORDS | frozenset(
+    """after all also am because been before being both doing done down each ever every few get gets got having here
+    hers him however itself just like made make makes many might more most much must nor now off once one only other
+    out over own per rather really s said same say says such t thing things through too under until up upon very
+    whether while""".split()
 )
 _UNITS = (
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "

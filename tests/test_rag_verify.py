@@ -1,5 +1,7 @@
 """The check that stands between a draft and the reader: what may pass, what must not, and what is cited."""
 
+from collections.abc import Sequence
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,7 +11,7 @@ from corpus.passages import split_passages
 from rag.datatypes import Citation, Claim, Evidence, Hit, Verdict
 from rag.read import Reader, load_reader
 from rag.verify import broken_rule, check, complete, completed, locate, markers, quoted, without_markers
-from tests.fakes import HashEmbedder
+from tests.fakes import HashEmbedder, OpenReader
 
 LABELS = (
     "Direct trade is a photograph, says exporter Amparo Quines. Of 40 labels that she audited, 11 named the price paid."
@@ -131,13 +133,11 @@ def test_how_a_draft_arrives_changes_nothing(pieces: list[str]) -> None:
 
 
 def test_no_probability_overrides_a_hard_rule() -> None:
-    class Believer:
-        fingerprint = "believer"
-
-        def support(self, sentence: str, texts: list[str]) -> list[float]:
+    class Believer(OpenReader):
+        def support(self, sentence: str, texts: Sequence[str]) -> list[float]:
             return [1.0] * len(texts)
 
-    outcome = check("She audited 41 labels of Amparo Quines.", "How many?", [evidence(LABELS)], Believer(), 0.0)  # type: ignore[arg-type]
+    outcome = check("She audited 41 labels of Amparo Quines.", "How many?", [evidence(LABELS)], Believer(), 0.0)
     assert not isinstance(outcome, Claim)
 
 

@@ -8,10 +8,10 @@ import io
 import json
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from corpus.errors import FootnotedError, UsageError
 
@@ -178,11 +178,16 @@ def run_search(options: Options) -> int:
         with terminal.progress() as report:
             hits = _pipeline(library, config, report).search(query, options.k)
         if options.json:
-            for hit in hits:
-                sys.stdout.write(json.dumps(hit_record(hit), ensure_ascii=False) + "\n")
+            _write_lines(map(hit_record, hits))
         else:
             terminal.show_hits(hits, library.name)
     return 0 if hits else NOT_IN_LIBRARY
+
+
+def _write_lines(records: Iterable[dict[str, Any]]) -> None:
+    """One JSON object a line."""
+    for record in records:
+        sys.stdout.write(json.dumps(record, ensure_ascii=False) + "\n")
 
 
 def run_add(options: Options) -> int:
@@ -220,8 +225,7 @@ def run_list(options: Options) -> int:
     with _library(options) as library:
         insights = library.insights(options.query)
         if options.json:
-            for insight in insights:
-                sys.stdout.write(json.dumps(insight_record(insight), ensure_ascii=False) + "\n")
+            _write_lines(map(insight_record, insights))
         else:
             terminal.show_insights(insights, library.name)
     return 0 if insights else NOT_IN_LIBRARY
