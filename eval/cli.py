@@ -1,4 +1,4 @@
-"""`footnoted eval run`: ask a folder of questions and report the measures.
+"""`footnoted eval run`: ask a folder of questions and report the measures; `eval show`: read some of the answers.
 
     footnoted eval run insightqa --split dev --with insightqa/train --with insightqa/test --json eval/results
 
@@ -7,6 +7,7 @@ Nothing heavy is imported before `main` needs it.
 
 import argparse
 import dataclasses
+import json
 import os
 import shlex
 import sys
@@ -78,6 +79,28 @@ def main(args: argparse.Namespace) -> int:
             command=_command(args),
         )
     sys.stdout.write(table(results))
+    return 0
+
+
+def add_show_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of `footnoted eval show`."""
+    parser.add_argument("results", metavar="RUN", type=Path, help="a results file of `eval run --json`")
+    parser.add_argument("--count", metavar="N", type=int, default=30, help="how many answers (default 30)")
+    parser.add_argument("--seed", metavar="S", type=int, default=0, help="which ones are drawn (default 0)")
+
+
+def show(args: argparse.Namespace) -> int:
+    """Answers drawn at random from a run, as Markdown. Raises UsageError for a file that isn't a run's."""
+    from eval.report import drawn
+
+    try:
+        text = drawn(json.loads(args.results.read_text(encoding="utf-8")), max(1, args.count), args.seed)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UsageError(
+            f"{args.results} can't be read as the results of a run ({type(error).__name__}).",
+            "Name a file that `footnoted eval run --json FILE` has written.",
+        ) from error
+    sys.stdout.write(text)
     return 0
 
 

@@ -133,6 +133,16 @@ def _share(hits: Iterable[bool]) -> float:
     return mean(hits) or 0.0
 
 
+def answerable_auc(rows: Sequence[Row]) -> float | None:
+    """How often an answerable question gets a higher probability than an unanswerable one (area under the ROC curve).
+
+    A failed question counts as judged wrong with certainty; ties count half.
+    """
+    right = [0.0 if row.failed else row.probability for row in rows if row.answerable]
+    wrong = [1.0 if row.failed else row.probability for row in rows if not row.answerable]
+    return mean((a > b) + (a == b) / 2 for a in right for b in wrong)
+
+
 MEASURES: dict[str, Measure] = {
     "recall@1": recall(1),
     "recall@5": recall(5),
@@ -143,6 +153,7 @@ MEASURES: dict[str, Measure] = {
     "citation_recall": citation_recall,
     "refusal_rate": refusal_rate,
     "false_refusal_rate": false_refusal_rate,
+    "answerable_auc": answerable_auc,
     "short_answer": short_answer,
     "unsupported_rate": unsupported_rate,
     "prose_rate": prose_rate,

@@ -1,5 +1,6 @@
 """Results as text: a summary of the measures, and one line for each type of question."""
 
+import random
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -14,6 +15,7 @@ MEANINGS = {
     "citation_recall": "gold insights cited",
     "refusal_rate": "unanswerable questions refused",
     "false_refusal_rate": "answerable questions refused (low is good)",
+    "answerable_auc": "answerable told from unanswerable (area under the ROC curve)",
     "short_answer": "answers that hold the short answer",
     "unsupported_rate": "sentences that fail an independent check (low is good)",
     "prose_rate": "answers that are not only quotes",
@@ -46,6 +48,26 @@ def markdown(results: Mapping[str, Any]) -> str:
     measures = [("measure", "value", "what it is")]
     measures += [(f"`{name}`", _number(value), MEANINGS.get(name, "")) for name, value in results["measures"].items()]
     return "\n\n".join((_provenance(results), _piped(measures), _piped(_by_type(results)))) + _failures(results) + "\n"
+
+
+def drawn(results: Mapping[str, Any], count: int, seed: int) -> str:
+    """That many rows, drawn at random, as Markdown to read: question, gold answer, what was shown, what it cites."""
+    rows = random.Random(seed).sample(results["rows"], min(count, len(results["rows"])))
+    parts = [f"# {len(rows)} of {results['questions']} answers, drawn with seed {seed}", _provenance(results)]
+    for number, row in enumerate(rows, 1):
+        gold = row.get("gold_answer") or row["short"] or "not in the insights"
+        parts.append(f"## {number}. {row['question']}\n\n{row['id']}, {row['type']}. Gold: {gold} {_ids(row['gold'])}")
+        if row["status"] == "not_in_library":
+            parts.append("*Not in your insights.*")
+        for claim in row["claims"]:
+            kind = "quoted" if claim["verbatim"] else f"written, support {claim['support']:.2f}"
+            parts.append(f"- {claim['text']} {_ids(claim['cited'])} ({kind})")
+        parts += [f"Failed: {row['error']}"] if row["error"] else []
+    return "\n\n".join(parts).replace(")\n\n- ", ")\n- ") + "\n"
+
+
+def _ids(ids: Sequence[str]) -> str:
+    return f"[{', '.join(ids)}]" if ids else ""
 
 
 def _provenance(results: Mapping[str, Any]) -> str:

@@ -45,6 +45,8 @@ class Row:
     retrieved: tuple[str, ...] = ()  # insight ids, best first, each once
     stages: Mapping[str, float] = field(default_factory=dict)  # the pipeline's own seconds by stage
     error: str = ""
+    gold_answer: str = ""
+    probability: float = 0.0  # the reader's, that the library answers the question
 
     @property
     def refused(self) -> bool:
@@ -84,6 +86,7 @@ def answered_row(question: Question, answer: Answer, seconds: float) -> Row:
         claims=claims,
         retrieved=tuple(dict.fromkeys(hit.insight.insight_id for hit in answer.hits))[:DEPTH],
         stages=dict(answer.trace.seconds),
+        probability=answer.trace.answerable,
     )
 
 
@@ -108,6 +111,7 @@ def _bare(question: Question, seconds: float, status: Outcome) -> Row:
         answerable=question.answerable,
         gold=question.gold,
         short=question.short,
+        gold_answer=question.answer,
         status=status,
         seconds=seconds,
     )

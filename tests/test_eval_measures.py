@@ -71,6 +71,11 @@ GOLDEN: list[tuple[str, list[Row], float | None]] = [
     ("false_refusal_rate", [row("a"), row("a", claims=[claim()]), UNANSWERABLE_REFUSED], 0.5),
     ("false_refusal_rate", [failed("a"), row("a", claims=[claim()])], 0.5),
     ("false_refusal_rate", [UNANSWERABLE_REFUSED], None),
+    # of 2 x 2 pairs: .9 > .3, .9 > .5, .5 > .3, .5 = .5
+    ("answerable_auc", [row("a", probability=p) for p in (0.9, 0.5)] + [row(probability=p) for p in (0.3, 0.5)], 0.875),
+    ("answerable_auc", [row("a", probability=0.9), row("a", probability=0.2), failed()], 0.0),
+    ("answerable_auc", [failed("a"), row("a", probability=0.9), row(probability=0.1)], 0.5),
+    ("answerable_auc", [row("a", probability=0.9)], None),
     ("short_answer", [row("a", claims=[claim("It"), claim("forty")], short="it 40"), row("a", short="x")], 0.5),
     ("short_answer", [row("a", claims=[claim("40%")], short="40%"), failed("a", short="x")], 0.5),
     ("short_answer", [row("a", claims=[claim("40%")])], None),  # there is no short answer to look for
@@ -116,7 +121,7 @@ def test_a_failure_never_makes_a_measure_better(name: str, gold: str) -> None:
     other = row(gold, "a", [claim("forty", "a")] if gold else [], short="40" if gold else "", seconds=1.0)
     before = MEASURES[name]([good, other])
     after = MEASURES[name]([good, failed(gold, short=other.short, seconds=0.0)])
-    assert before is not None or after is not None or name == "refusal_rate"
+    assert before is not None or after is not None or name in ("refusal_rate", "answerable_auc")
     if before is not None:
         assert after is not None
         assert after >= before if name in LOW_IS_GOOD else after <= before

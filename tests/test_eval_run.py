@@ -15,7 +15,7 @@ import pytest
 from corpus.errors import UsageError
 from corpus.insight import Insight, Passage, make_insight
 from corpus.library import Library
-from eval.cli import add_arguments, main
+from eval.cli import add_arguments, add_show_arguments, main, show
 from eval.measures import MEASURES
 from eval.questions import Question
 from eval.report import markdown, table
@@ -287,6 +287,29 @@ def test_the_command(folders: Path, monkeypatch: pytest.MonkeyPatch, capsys: pyt
 def test_the_command_refuses_bad_settings(folders: Path, pair: str, reason: str) -> None:
     with pytest.raises(UsageError, match=reason):
         main(parsed(str(folders), "--set", pair))
+
+
+def test_answers_are_drawn_to_be_read(folders: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "run.json"
+    evaluate(folders / "rail", [folders / "more"], "dev", json_file=file, opener=opener)
+    parser = argparse.ArgumentParser()
+    add_show_arguments(parser)
+    assert show(parser.parse_args([str(file), "--count", "2", "--seed", "3"])) == 0
+    drawn = capsys.readouterr().out
+    assert "2 of 3 answers, drawn with seed 3" in drawn
+    assert drawn.count("\n## ") == 2
+    assert show(parser.parse_args([str(file), "--count", "2", "--seed", "3"])) == 0
+    assert capsys.readouterr().out == drawn
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"rows": 3}', "\udcff"])
+def test_what_is_no_run_is_a_sentence(content: str, tmp_path: Path) -> None:
+    file = tmp_path / "run.json"
+    file.write_bytes(content.encode("utf-8", "surrogateescape"))
+    parser = argparse.ArgumentParser()
+    add_show_arguments(parser)
+    with pytest.raises(UsageError, match="can't be read as the results of a run"):
+        show(parser.parse_args([str(file)]))
 
 
 def test_the_command_is_light_to_import() -> None:

@@ -72,6 +72,7 @@ def _drop_output() -> None:
 def build_parser() -> argparse.ArgumentParser:
     """The commands and their options."""
     from eval.cli import add_arguments as add_eval_arguments
+    from eval.cli import add_show_arguments
 
     common = argparse.ArgumentParser(add_help=False)
     group = common.add_argument_group("which insights, which models")
@@ -132,6 +133,9 @@ def build_parser() -> argparse.ArgumentParser:
     run = runs.add_parser("run", help="ask a folder of questions with known answers and report the measures")
     add_eval_arguments(run)
     run.set_defaults(run=run_eval)
+    show = runs.add_parser("show", help="answers of a run, drawn at random, to read")
+    add_show_arguments(show)
+    show.set_defaults(run=run_show)
     return parser
 
 
@@ -266,6 +270,13 @@ def run_eval(options: Options) -> int:
     from eval.cli import main as evaluate
 
     return evaluate(options)
+
+
+def run_show(options: Options) -> int:
+    """Print answers of a run as Markdown."""
+    from eval.cli import show
+
+    return show(options)
 
 
 def run_doctor(options: Options) -> int:
