@@ -18,7 +18,7 @@ from corpus.errors import UsageError
 class Config:
     """Every setting there is. `Config()` are the defaults, chosen on parts of InsightQA `train`."""
 
-    embedder: str = "all-MiniLM-L6-v2"  # a bare name, a folder or a hub id
+    embedder: str = "footnoted-embedder"  # a bare name, a folder or a hub id
     writer: str = "SmolLM2-135M-Instruct"  # the same, or quote, or openai:MODEL@URL
     retriever: str = "fused"  # dense, lexical or fused
     candidates: int = 20  # passages that retrieval hands to the reader

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from rag.models import Report, best_device, best_dtype, find_weights, silent, unloadable
+from rag.models import Report, best_device, best_dtype, find_weights, put_in, silent, unloadable
 
 Vectors = NDArray[np.float32]
 
@@ -30,7 +30,7 @@ class Embedder(Protocol):
 
 
 class SentenceTransformerEmbedder:
-    """Any sentence-transformers model; the default is all-MiniLM-L6-v2 (Reimers and Gurevych 2019; 384 dimensions)."""
+    """Any sentence-transformers model; the default is all-MiniLM-L6-v2 (Reimers and Gurevych 2019), tuned."""
 
     def __init__(self, name: str, report: Report = silent) -> None:
         weights = find_weights(name, report)
@@ -41,6 +41,8 @@ class SentenceTransformerEmbedder:
             self._model = SentenceTransformer(
                 str(weights.folder), device=best_device(), model_kwargs={"dtype": best_dtype()}, local_files_only=True
             )
+            if weights.tuned:
+                put_in(self._model[0].auto_model, weights.tuned)
         except Exception as error:
             raise unloadable(name, "an embedder", error) from error
         self.fingerprint = weights.fingerprint

@@ -44,6 +44,15 @@ class Weights:
     name: str
     folder: Path
     fingerprint: str
+    tuned: Path | None = None  # what our training changed of it: tensors or low-rank deltas, put in when it is loaded
+
+
+@dataclass(frozen=True, slots=True)
+class Tuned:
+    """A model that we trained further; only what changed ships, in rag/weights/."""
+
+    base: str  # a key of PACKAGES
+    file: Path
 
 
 PACKAGES = {
@@ -63,9 +72,23 @@ PACKAGES = {
     ),
 }
 
+SHIPPED = Path(__file__).parent / "weights"
+TUNED = {
+    "footnoted-embedder": Tuned("all-MiniLM-L6-v2", SHIPPED / "embedder.safetensors"),
+    "footnoted-writer": Tuned("SmolLM2-135M-Instruct", SHIPPED / "writer.safetensors"),
+}
+
 
 def find_weights(name: str, report: Report = silent) -> Weights:
     """The weights of a bare name, a folder or a hub id. Raises ModelError if there are none, or not the pinned ones."""
+    if tuned := TUNED.get(name):
+        if not tuned.file.is_file():
+            raise ModelError(
+                f"{name} is not complete: {tuned.file.name} is missing from {tuned.file.parent.name}/.",
+                f"Get the whole of Footnoted again, or name the model that it was made from: {tuned.base}.",
+            )
+        base = find_weights(tuned.base, report)
+        return Weights(name, base.folder, f"{name}@{_sha256(tuned.file)[:12]}", tuned.file)
     package = PACKAGES.get(name)
     if package and (file := _packaged_file(package)):
         report(f"Checking {name}", 0, 0)
@@ -95,6 +118,20 @@ def best_device() -> str:
     import torch
 
     return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def put_in(model: Any, file: Path, prefix: str = "") -> None:
+    """Put the tensors of a safetensors file whose names begin with `prefix` in their places in the model.
+
+    Raises ValueError for a tensor that the model has no place for.
+    """
+    import safetensors.torch
+
+    tensors = safetensors.torch.load_file(file)
+    chosen = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+    _, unexpected = model.load_state_dict(chosen, strict=False)
+    if unexpected or not chosen:
+        raise ValueError(f"{file.name} doesn't fit: {', '.join(unexpected[:3]) or 'it holds nothing'}")
 
 
 def converted(file: Path, sha256: str, report: Report = silent) -> Path:

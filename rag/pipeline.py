@@ -7,6 +7,7 @@ retrieve ─► the reader finds the evidence ─► is it enough? ─► quotes
 import re
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -64,10 +65,11 @@ class Pipeline:
         best, others = found[:1], [e for e in found[1:] if e.relevance >= cuts.relevance]
         evidence = (*best, *others)[: self.config.max_evidence]
         answerable = self.reader.answerable(query, evidence)
+        hits = [e.hit for e in found]  # in the reader's order from here on
         clock.lap("read")
         trace = replace(trace, answerable=answerable)
         if answerable < cuts.refuse:
-            nearest = tuple(_distinct([e.hit for e in found])[: self.config.nearest])
+            nearest = tuple(_distinct(hits)[: self.config.nearest])
             trace = replace(trace, seconds=clock.seconds())
             yield Step(Phase.DONE, replace(answer, hits=tuple(hits), nearest=nearest, trace=trace))
             return
@@ -76,40 +78,47 @@ class Pipeline:
         answer = replace(answer, status=status, hits=tuple(hits), evidence=evidence, trace=trace)
         yield Step(Phase.WRITING, answer)
 
-        prompt = build_prompt(query, evidence, self.config.prompt_tokens)
         claims: list[Claim] = []
         dropped: list[str] = []
         faults: list[str] = []
-        draft = Draft("", self.writer.fingerprint)
-        for latest, sentences in self._drafts(prompt, stopped, faults):
-            draft = latest
-            for sentence in sentences:
-                outcome = check(sentence, query, evidence, self.reader, cuts.support)
-                if isinstance(outcome, Claim):
-                    claims.append(outcome)
-                    yield Step(Phase.WRITING, replace(answer, claims=tuple(claims)))
-                else:
-                    dropped.append(f"{outcome.text} ({outcome.why})")
+        seen: list[str] = []
+        prompts: list[Sequence[Message]] = []
+        tokens = Counter(prompt=0, completion=0)
+        for item in evidence:
+            if stopped() or faults or len(seen) >= self.config.max_sentences:
+                break
+            prompts.append(build_prompt(query, item.hit.passage.text, self.config.prompt_tokens))
+            draft = Draft("", self.writer.fingerprint)
+            for latest, sentences in self._drafts(prompts[-1], stopped, seen, faults):
+                draft = latest
+                for sentence in sentences:
+                    outcome = check(sentence, query, [item], self.reader, cuts.support)
+                    if isinstance(outcome, Claim):
+                        claims.append(outcome)
+                        yield Step(Phase.WRITING, replace(answer, claims=tuple(claims)))
+                    else:
+                        dropped.append(f"{outcome.text} ({outcome.why})")
+            tokens.update(prompt=draft.prompt_tokens, completion=draft.completion_tokens)
+            dropped.extend(markers(draft.text))
         clock.lap("write")
         trace = replace(
             trace,
-            prompt=as_text(prompt),
+            prompt="\n\n".join(map(as_text, prompts)),
             seconds=clock.seconds(),
-            tokens={"prompt": draft.prompt_tokens, "completion": draft.completion_tokens},
-            dropped=(*dropped, *markers(draft.text)),
+            tokens=tokens,
+            dropped=tuple(dropped),
             fault=" ".join(faults),
         )
         yield Step(Phase.DONE, replace(answer, claims=complete(claims, evidence), trace=trace))
 
     def _drafts(
-        self, prompt: Sequence[Message], stopped: Stopped, faults: list[str]
+        self, prompt: Sequence[Message], stopped: Stopped, seen: list[str], faults: list[str]
     ) -> Iterator[tuple[Draft, list[str]]]:
-        """The growing draft, each time with the sentences that it has completed since.
+        """The growing draft, each time with the sentences that it has completed since; `seen` takes note of them.
 
         Ends at the most sentences an answer may have, or when the writer goes round in circles, which small ones do.
         A writer that fails leaves the quotes to stand alone, and its fault in `faults`.
         """
-        seen: list[str] = []
         draft, at = None, 0
         try:
             for draft in self.writer.write(prompt, stopped):
@@ -189,7 +198,9 @@ def _distinct(hits: Sequence[Hit]) -> list[Hit]:
 def open_pipeline(library: Library, config: Config, report: Report = silent) -> Pipeline:
     """Load the models of the settings and bring the library's index up to date."""
     embedder = open_embedder(config.embedder, report)
-    pipeline = Pipeline(library, config, embedder, load_reader(embedder), open_writer(config, report), report)
+    pipeline = Pipeline(
+        library, config, embedder, load_reader(embedder, report=report), open_writer(config, report), report
+    )
     _ = pipeline.index
     return pipeline
 

@@ -1,8 +1,9 @@
 """The reader decides: which passage answers a question, with which characters, whether that is enough, and whether a
 sentence is supported. The writer only words what the reader chose.
 
-A `Reader` is anything with this shape. Ours, for now, weighs similarity and word overlap with logistic weights fitted
-on InsightQA train (`python -m rag.train reader`); a trained model can take its place behind the same three methods.
+A `Reader` is anything with this shape. Ours weighs what a small cross-encoder says of question and passage, of sentence
+and passage, with similarity and word overlap: logistic weights, fitted on collections that the cross-encoder was not
+trained on (`python -m rag.train reader`), so that the probabilities are calibrated.
 """
 
 import json
@@ -10,7 +11,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Protocol
@@ -18,12 +19,15 @@ from typing import Protocol
 import numpy as np
 
 from corpus.passages import sentences
+from rag.crossencoder import CrossEncoder, PairScorer
 from rag.datatypes import Citation, Evidence, Hit
 from rag.embed import Embedder
+from rag.models import Report, silent
 from rag.words import content, names, negations, numbers, stem, words
 
 NEIGHBOUR = 0.3  # of the best sentence's probability: from there on the sentence beside it is quoted too
-DEEP = 6  # hits whose sentences are embedded too; the rest are judged by the passage alone
+WEIGHTS = Path(__file__).parent / "weights"
+DEEP = 4  # hits whose sentences are embedded too; the rest are judged by the passage alone
 
 Features = dict[str, float]
 
@@ -51,8 +55,8 @@ class Reader(Protocol):
     def answerable(self, question: str, evidence: Sequence[Evidence]) -> float:
         """The probability that these passages together answer the question."""
 
-    def support(self, sentence: str, texts: Sequence[str]) -> list[float]:
-        """For each text, the probability that it supports the sentence."""
+    def support(self, question: str, sentence: str, texts: Sequence[str]) -> list[float]:
+        """For each text, the probability that it supports the sentence as an answer to the question."""
 
     def cuts(self, caution: str) -> Cuts:
         """The cuts for lenient, normal or strict."""
@@ -70,13 +74,18 @@ class Logistic:
         return 1 / (1 + math.exp(-self.bias - sum(w * features[name] for name, w in self.weights.items())))
 
 
-class OverlapReader:
-    """Similarity, overlap and what kind of thing the question asks for, weighed by four small logistic models."""
+class LogisticReader:
+    """A cross-encoder's scores, similarity and overlap, weighed by four small logistic models."""
 
     def __init__(
-        self, embedder: Embedder, weights: dict[str, Logistic], cuts: dict[str, Cuts], fingerprint: str
+        self,
+        embedder: Embedder,
+        scorer: PairScorer,
+        weights: dict[str, Logistic],
+        cuts: dict[str, Cuts],
+        fingerprint: str,
     ) -> None:
-        self._embedder, self._weights, self._cuts = embedder, weights, cuts
+        self.embedder, self.scorer, self._weights, self._cuts = embedder, scorer, weights, cuts
         self.fingerprint = fingerprint
 
     def cuts(self, caution: str) -> Cuts:
@@ -93,6 +102,7 @@ class OverlapReader:
             relevance = self._weights["relevance"](features | {"sentence": max(scores)})
             start, end = _quote(hit.passage.text, cut, scores)
             citation = Citation(hit.passage.passage_id, hit.passage.start + start, hit.passage.start + end)
+            hit = replace(hit, signals={**hit.signals, "answers": features["answers"]})
             found.append(Evidence(hit, citation, relevance))
         return sorted(found, key=lambda e: (-e.relevance, e.hit.rank))
 
@@ -100,13 +110,16 @@ class OverlapReader:
         self, question: str, hits: Sequence[Hit]
     ) -> tuple[list[Features], list[list[tuple[int, int]]], list[list[Features]]]:
         """For each hit: the passage's features, the spans of its sentences, and each sentence's features."""
-        vector = self._embedder.encode_query([question])[0]
+        vector = self.embedder.encode_query([question])[0]
         passages = passage_features(question, hits)
+        answers = self.scorer.answers(question, [hit.passage.text for hit in hits])
+        for features, score in zip(passages, answers, strict=True):
+            features["answers"] = score
         spans = [sentences(hit.passage.text) for hit in hits]
         texts = [[hit.passage.text[a:b] for a, b in cut] for hit, cut in zip(hits, spans, strict=True)]
         # The sentences of the first few hits are embedded; the others take their passage's cosine.
         first = [text for group in texts[:DEEP] for text in group]
-        cosines = iter((self._embedder.encode_document(first) @ vector).tolist())
+        cosines = iter((self.embedder.encode_document(first) @ vector).tolist())
         rows = []
         for group, features in zip(texts, passages, strict=True):
             rows.append([sentence_features(question, text) for text in group])
@@ -119,15 +132,11 @@ class OverlapReader:
         """See Reader."""
         return self._weights["answerable"](answerable_features(question, evidence)) if evidence else 0.0
 
-    def support(self, sentence: str, texts: Sequence[str]) -> list[float]:
+    def support(self, question: str, sentence: str, texts: Sequence[str]) -> list[float]:
         """See Reader."""
-        vectors = self._embedder.encode_document([sentence, *texts])
-        cosines = (vectors[1:] @ vectors[0]).tolist()
-        weigh = self._weights["support"]
-        return [
-            weigh(support_features(sentence, text) | {"cosine": cosine})
-            for text, cosine in zip(texts, cosines, strict=True)
-        ]
+        scores = self.scorer.supports(f"{question} {sentence}", texts)
+        rows = (support_features(sentence, text) | {"supports": s} for s, text in zip(scores, texts, strict=True))
+        return [self._weights["support"](row) for row in rows]
 
 
 def passage_features(question: str, hits: Sequence[Hit]) -> list[Features]:
@@ -193,7 +202,8 @@ def answerable_features(question: str, evidence: Sequence[Evidence]) -> Features
     asked, called = set(content(question)), names(question) | numbers(question)
     held = set(content(text)) | numbers(text)
     return {
-        "relevance": first.relevance,
+        "answers": max(e.hit.signals["answers"] for e in evidence),
+        "relevance": math.log(first.relevance / (1 - first.relevance)),
         "second": evidence[1].relevance if len(evidence) > 1 else 0.0,
         "dense": first.hit.signals.get("dense", first.hit.score),
         "uncovered": len(asked - held) / len(asked) if asked else 0.0,
@@ -256,9 +266,10 @@ def _quote(text: str, spans: Sequence[tuple[int, int]], scores: Sequence[float])
     return spans[first][0], spans[last][1]
 
 
-def load_reader(embedder: Embedder, file: Path = Path(__file__).parent / "weights" / "reader.json") -> OverlapReader:
-    """The reader with the weights that ship."""
-    data = json.loads(file.read_text(encoding="utf-8"))
+def load_reader(embedder: Embedder, scorer: PairScorer | None = None, report: Report = silent) -> LogisticReader:
+    """The reader that ships; `scorer` takes the place of its cross-encoder."""
+    data = json.loads((WEIGHTS / "reader.json").read_text(encoding="utf-8"))
     weights = {name: Logistic(row["bias"], row["weights"]) for name, row in data["models"].items()}
     cuts = {caution: Cuts(**row) for caution, row in data["cuts"].items()}
-    return OverlapReader(embedder, weights, cuts, data["fingerprint"])
+    scorer = scorer or CrossEncoder(report=report)
+    return LogisticReader(embedder, scorer, weights, cuts, f"{data['fingerprint']}+{scorer.fingerprint}")

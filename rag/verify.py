@@ -76,7 +76,7 @@ def check(sentence: str, question: str, evidence: Sequence[Evidence], reader: Re
     if set(content(sentence)) <= set(content(question)) and not (numbers(sentence) - numbers(question)):
         return Dropped(sentence, "only repeats the question")
     why = ""
-    supports = reader.support(sentence, [item.hit.passage.text for item in evidence])
+    supports = reader.support(question, sentence, [item.hit.passage.text for item in evidence])
     for support, item in sorted(zip(supports, evidence, strict=True), key=lambda row: -row[0]):
         text = item.hit.passage.text
         spans = locate(sentence, text)

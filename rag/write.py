@@ -10,6 +10,8 @@ from typing import Any, Protocol
 from corpus.errors import ModelError, UsageError
 from rag.config import Config
 from rag.datatypes import Draft
+from rag.decode import Copied, decode
+from rag.lora import merge
 from rag.models import Report, best_device, best_dtype, find_weights, silent, unloadable
 from rag.prompt import Message
 
@@ -46,7 +48,7 @@ class QuoteWriter:
 
 
 class TransformersWriter:
-    """Any Hugging Face chat model, decoded greedily: the same question gets the same words."""
+    """Any Hugging Face chat model, decoded greedily: the same question gets the same words (see rag/decode.py)."""
 
     def __init__(self, name: str, config: Config, report: Report = silent) -> None:
         weights = find_weights(name, report)
@@ -59,6 +61,8 @@ class TransformersWriter:
             self._model = transformers.AutoModelForCausalLM.from_pretrained(
                 folder, dtype=best_dtype(), local_files_only=True
             ).to(best_device())
+            if weights.tuned:
+                merge(self._model, weights.tuned)
         except Exception as error:
             raise unloadable(name, "a chat model", error) from error
         self._model.eval()
@@ -76,38 +80,28 @@ class TransformersWriter:
             ) from error
 
     def _decode(self, messages: Sequence[Message], stopped: Stopped) -> Iterator[Draft]:
-        """One forward pass a token, so that a stop takes effect at the next token."""
-        import torch
-
         ids = self._encode(messages)
-        ends = self._ends()
-        written: list[int] = []
-        past: Any = None
-        step = torch.tensor([ids], device=self._model.device)
-        for _ in range(self._max_new_tokens):
-            if stopped():
-                return
-            with torch.inference_mode():
-                out = self._model(input_ids=step, cache=past, use_cache=True, logits_to_keep=1)
-            past, best = out.cache, int(out.logits[0, -1].argmax())
-            if best in ends:
-                return
-            written.append(best)
-            step = torch.tensor([[best]], device=self._model.device)
-            text = self._tokenizer.decode(written, skip_special_tokens=True)
+        copied = Copied("\n".join(message.content for message in messages))
+        for written, text in decode(
+            self._model, self._tokenizer, ids, self._ends(), self._max_new_tokens, copied, stopped
+        ):
             yield Draft(text, self.fingerprint, len(ids), len(written))
 
     def _encode(self, messages: Sequence[Message]) -> list[int]:
         if self._tokenizer.chat_template:
-            chat = [{"role": message.role, "content": message.content} for message in messages]
-            text = self._tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
-            return list(self._tokenizer.encode(text, add_special_tokens=False))
+            return list(self._tokenizer.encode(chat_text(self._tokenizer, messages), add_special_tokens=False))
         return list(self._tokenizer.encode("\n\n".join(message.content for message in messages)))
 
     def _ends(self) -> set[int]:
         ends = self._model.generation_config.eos_token_id
         listed = ends if isinstance(ends, list) else [ends]
         return {end for end in [*listed, self._tokenizer.eos_token_id] if end is not None}
+
+
+def chat_text(tokenizer: Any, messages: Sequence[Message]) -> str:
+    """The chat as the model was taught to read it, up to where it answers."""
+    chat = [{"role": message.role, "content": message.content} for message in messages]
+    return str(tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True))
 
 
 class EndpointWriter:

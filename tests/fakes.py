@@ -3,12 +3,14 @@
 import hashlib
 import re
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
 from rag.datatypes import Draft, Evidence, Hit
 from rag.prompt import Message
 from rag.read import Cuts, load_reader
+from rag.words import content
 from rag.write import Stopped, never
 
 
@@ -57,11 +59,27 @@ class ScriptedWriter:
             yield Draft(" ".join(pieces[:count]), self.fingerprint, 10, count)
 
 
+class OverlapScorer:
+    """Judges by the share of the first text's words that the second holds."""
+
+    fingerprint = "overlap-scorer"
+
+    def answers(self, question: str, passages: Sequence[str]) -> list[float]:
+        return [self._logit(question, passage) for passage in passages]
+
+    def supports(self, sentence: str, texts: Sequence[str]) -> list[float]:
+        return [self._logit(sentence, text) for text in texts]
+
+    def _logit(self, first: str, second: str) -> float:
+        said, held = content(first), set(content(second))
+        return 8.0 * sum(word in held for word in said) / (len(said) or 1) - 4.0
+
+
 class OpenReader:
-    """The fitted reader with its cuts wide open: it wasn't fitted to the fake embedder's cosines."""
+    """The fitted reader with its cuts wide open: it wasn't fitted to the fakes' cosines and scores."""
 
     def __init__(self, refuse: float = 0.0) -> None:
-        self._reader = load_reader(HashEmbedder())
+        self._reader = load_reader(HashEmbedder(), OverlapScorer())
         self.fingerprint = "open-reader"
         self._refuse = refuse
 
@@ -74,5 +92,24 @@ class OpenReader:
     def answerable(self, question: str, evidence: Sequence[Evidence]) -> float:
         return self._reader.answerable(question, evidence)
 
-    def support(self, sentence: str, texts: Sequence[str]) -> list[float]:
-        return self._reader.support(sentence, texts)
+    def support(self, question: str, sentence: str, texts: Sequence[str]) -> list[float]:
+        return self._reader.support(question, sentence, texts)
+
+
+def tiny_llama(layers: int) -> Any:
+    """A chat model's layers in the smallest size that runs, with the same random weights each time."""
+    import torch
+    import transformers
+
+    torch.manual_seed(0)
+    return transformers.LlamaForCausalLM(
+        transformers.LlamaConfig(
+            vocab_size=32,
+            hidden_size=8,
+            intermediate_size=16,
+            num_hidden_layers=layers,
+            num_attention_heads=2,
+            num_key_value_heads=1,
+            max_position_embeddings=16,
+        )
+    ).eval()

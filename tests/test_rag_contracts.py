@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 from corpus.insight import Insight
 from corpus.library import Library, open_library
 from rag.config import CHOICES, Config
+from rag.crossencoder import CrossEncoder, PairScorer
 from rag.embed import EMBEDDERS, Embedder, open_embedder
 from rag.index import INDEXES, ExactIndex, open_index
 from rag.models import silent
 from rag.prompt import Message
 from rag.retrieve import RETRIEVERS, retrieve
 from rag.write import WRITERS, Writer, open_writer
-from tests.fakes import HashEmbedder
+from tests.fakes import HashEmbedder, OverlapScorer
 
 
 def unit_rows(count: int, dimensions: int, seed: int) -> np.ndarray:
@@ -88,6 +89,31 @@ def test_the_fake_embedder_keeps_the_contract(embedder: HashEmbedder) -> None:
 @pytest.mark.parametrize("kind", EMBEDDERS)
 def test_every_embedder_keeps_the_contract(kind: str) -> None:
     check_embedder(open_embedder(f"{kind}:{Config().embedder}"))
+
+
+def check_scorer(scorer: PairScorer) -> None:
+    oven = "Ovens lose heat through the door. Harrow Mill measured 40 degrees in a minute."
+    train = "Night trains carry tourists, not commuters."
+    right, wrong = scorer.answers("How fast do ovens at Harrow Mill lose heat?", [oven, train])
+    assert right > wrong
+    right, wrong = scorer.supports("Night trains carry tourists, not commuters.", [train, oven])
+    assert right > wrong
+    assert scorer.answers("Why?", []) == scorer.supports("So.", []) == []
+    texts = [train, f"{oven} " * 60, "", "é", oven]
+    assert len(scorer.answers("Why? " * 300, texts)) == len(texts)
+    together = scorer.answers("Who rides at night?", [oven, train])
+    alone = [scorer.answers("Who rides at night?", [text])[0] for text in (oven, train)]
+    np.testing.assert_allclose(together, alone, atol=0.3)  # bfloat16, and another batch
+    assert scorer.fingerprint
+
+
+def test_the_fake_scorer_keeps_the_contract() -> None:
+    check_scorer(OverlapScorer())
+
+
+@pytest.mark.slow
+def test_the_crossencoder_keeps_the_contract() -> None:
+    check_scorer(CrossEncoder())
 
 
 @pytest.mark.parametrize("kind", RETRIEVERS)

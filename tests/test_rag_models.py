@@ -14,7 +14,7 @@ import pytest
 
 from corpus.errors import ModelError
 from rag import models
-from rag.models import PACKAGES, Package, converted, find_weights
+from rag.models import PACKAGES, TUNED, Package, Tuned, converted, find_weights
 
 
 @pytest.fixture(autouse=True)
@@ -99,6 +99,30 @@ def test_every_shipped_default_is_pinned() -> None:
     for package in PACKAGES.values():
         assert len(package.sha256) == 64
         assert package.install.startswith("pip install ")
+
+
+def test_a_tuned_model_is_its_base_and_what_changed(
+    package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "tuned.safetensors"
+    monkeypatch.setitem(TUNED, "tuned", Tuned("tiny", file))
+    file.write_bytes(b"changes")
+    weights = find_weights("tuned")
+    assert (weights.folder, weights.tuned) == (find_weights("tiny").folder, file)
+    assert weights.fingerprint == f"tuned@{hashlib.sha256(b'changes').hexdigest()[:12]}"
+    file.write_bytes(b"other changes")
+    assert find_weights("tuned").fingerprint != weights.fingerprint
+
+
+def test_a_tuned_model_without_its_file_is_a_sentence(
+    package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(TUNED, "tuned", Tuned("tiny", tmp_path / "gone.safetensors"))
+    assert "tuned" in refusal("tuned")
+
+
+def test_every_tuned_model_has_a_pinned_base() -> None:
+    assert {tuned.base for tuned in TUNED.values()} <= PACKAGES.keys()
 
 
 # --------------------------------------------------------------------------------------------------------- folders

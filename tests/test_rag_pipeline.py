@@ -16,6 +16,7 @@ from rag.config import Config
 from rag.datatypes import Draft, Phase, Status, Turn, Verdict
 from rag.pipeline import Pipeline, checked_question
 from rag.prompt import Message
+from rag.read import Cuts
 from rag.verify import complete
 from rag.write import QuoteWriter, Stopped, Writer, never
 from tests.fakes import HashEmbedder, OpenReader, ScriptedWriter
@@ -127,6 +128,72 @@ def test_a_stopped_answer_ends_with_the_quotes(library: Library) -> None:
     assert answer.claims == complete([], answer.evidence)
 
 
+class BroadReader(OpenReader):
+    """Takes every passage for evidence, as many as an answer may have."""
+
+    def cuts(self, caution: str) -> Cuts:
+        return replace(super().cuts(caution), relevance=0.0)
+
+
+def broad(library: Library, writer: Writer, **settings: int) -> Pipeline:
+    return replace(pipeline(library, writer), reader=BroadReader(), config=Config(**settings))  # type: ignore[arg-type]
+
+
+def test_the_writer_is_asked_once_for_each_piece_of_evidence(library: Library) -> None:
+    writer = ScriptedWriter("Ottavia Brandt counted 310 suitcases on one sleeper.")
+    answer = broad(library, writer).ask(SUITCASES)
+    assert len(answer.evidence) == Config().max_evidence == 3
+    prompts = [user.content for _, user in writer.asked]
+    for prompt, item in zip(prompts, answer.evidence, strict=True):
+        assert [e for e in answer.evidence if e.hit.passage.text in prompt] == [item]
+    assert answer.trace.prompt.count("<note>") == 3
+    assert answer.trace.tokens == {"prompt": 30, "completion": 24}
+
+
+def test_a_sentence_is_checked_against_the_insight_that_it_was_written_from(library: Library) -> None:
+    answer = broad(library, ScriptedWriter("Ottavia Brandt counted 310 suitcases on one sleeper.")).ask(SUITCASES)
+    said = [claim for claim in answer.claims if claim.text == "Ottavia Brandt counted 310 suitcases on one sleeper."]
+    assert [answer.hit(c.passage_id).insight.insight_id for claim in said for c in claim.citations] == ["s2"]
+    assert (
+        sum("310 suitcases" in dropped for dropped in answer.trace.dropped) == 2
+    )  # from the other two it doesn't follow
+
+
+def test_enough_sentences_are_enough(library: Library) -> None:
+    writer = ScriptedWriter("Ottavia Brandt counted 310 suitcases on one sleeper.")
+    answer = broad(library, writer, max_sentences=1).ask(SUITCASES)
+    assert answer.evidence[0].hit.insight.insight_id == "s2"
+    assert len(writer.asked) == 1
+
+
+class Copier(ScriptedWriter):
+    """Writes down the note as it stands."""
+
+    def write(self, messages: Sequence[Message], stopped: Stopped = never) -> Iterator[Draft]:
+        yield Draft(messages[-1].content.split("\n")[1], self.fingerprint, 1, 1)
+
+
+def test_the_writer_has_no_more_sentences_than_it_may(library: Library) -> None:
+    library.add([make_insight("Ottavia Brandt sleeps on one sleeper.", insight_id="short")])
+    steps = list(broad(library, Copier(""), max_sentences=2).stream("On which sleeper does Ottavia Brandt sleep?"))
+    assert steps[-1].answer.evidence[0].hit.insight.insight_id == "short"
+    written = [step.answer.claims for step in steps if step.phase is Phase.WRITING]
+    assert len(written[-1]) == 2
+
+
+def test_what_two_insights_say_alike_is_written_once(library: Library) -> None:
+    library.add(
+        [
+            make_insight(f"Ottavia Brandt counted 310 suitcases. {more}", insight_id=i)
+            for i, more in {"a": "She is patient.", "b": "She was alone."}.items()
+        ]
+    )
+    steps = list(broad(library, ScriptedWriter("Ottavia Brandt counted 310 suitcases.")).stream(SUITCASES))
+    assert {"a", "b"} <= {e.hit.insight.insight_id for e in steps[-1].answer.evidence}
+    written = [step.answer.claims for step in steps if step.phase is Phase.WRITING]
+    assert [claim.text for claim in written[-1]] == ["Ottavia Brandt counted 310 suitcases."]
+
+
 class BrokenWriter:
     fingerprint = "broken"
 
@@ -136,7 +203,7 @@ class BrokenWriter:
 
 
 def test_a_broken_writer_leaves_the_quotes(library: Library) -> None:
-    answer = pipeline(library, BrokenWriter()).ask(SUITCASES)
+    answer = broad(library, BrokenWriter()).ask(SUITCASES)
     assert answer.claims == complete([], answer.evidence)
     assert answer.trace.fault == "The writer doesn't answer. Start it."
 

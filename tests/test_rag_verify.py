@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from corpus.insight import Insight, Passage, make_insight
 from corpus.passages import split_passages
 from rag.datatypes import Citation, Claim, Evidence, Hit, Verdict
-from rag.read import Reader, load_reader
+from rag.read import Logistic, LogisticReader, Reader, load_reader
 from rag.verify import broken_rule, check, complete, completed, locate, markers, quoted, without_markers
-from tests.fakes import HashEmbedder, OpenReader
+from tests.fakes import HashEmbedder, OpenReader, OverlapScorer
 
 LABELS = (
     "Direct trade is a photograph, says exporter Amparo Quines. Of 40 labels that she audited, 11 named the price paid."
@@ -26,7 +26,7 @@ def evidence(text: str, insight_id: str = "i1") -> Evidence:
 
 @pytest.fixture
 def reader() -> Reader:
-    return load_reader(HashEmbedder())
+    return load_reader(HashEmbedder(), OverlapScorer())
 
 
 @pytest.mark.parametrize(
@@ -132,9 +132,21 @@ def test_how_a_draft_arrives_changes_nothing(pieces: list[str]) -> None:
     assert grown + completed(text, at, finished=True)[0] == whole
 
 
+def test_a_sentence_is_judged_as_the_answer_to_its_question() -> None:
+    class Keeper(OverlapScorer):
+        def supports(self, sentence: str, texts: Sequence[str]) -> list[float]:
+            assert sentence == "Did prices rise? No, they fell."
+            return [float(len(text)) for text in texts]
+
+    weights = {"support": Logistic(-3.0, {"supports": 1.0})}
+    reader = LogisticReader(HashEmbedder(), Keeper(), weights, {}, "made up")
+    low, even, high = reader.support("Did prices rise?", "No, they fell.", ["a", "abc", "abcde"])
+    assert low < even == 0.5 < high
+
+
 def test_no_probability_overrides_a_hard_rule() -> None:
     class Believer(OpenReader):
-        def support(self, sentence: str, texts: Sequence[str]) -> list[float]:
+        def support(self, question: str, sentence: str, texts: Sequence[str]) -> list[float]:
             return [1.0] * len(texts)
 
     outcome = check("She audited 41 labels of Amparo Quines.", "How many?", [evidence(LABELS)], Believer(), 0.0)

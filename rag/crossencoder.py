@@ -1,0 +1,106 @@
+"""Two texts at once through a small transformer: does this passage answer this question, does it support this sentence?
+
+all-MiniLM-L6-v2's word embeddings under six layers that were trained anew (mean pooling, one linear head a judgement).
+Reading both texts together sees what the cosine of two vectors can't: that the passage names what the question names,
+and yet lacks what it asks for. `python -m rag.train reader` makes the weights.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from rag.models import SHIPPED, Report, best_device, best_dtype, find_weights, put_in, silent
+
+FILE = SHIPPED / "crossencoder.safetensors"
+BASE = "all-MiniLM-L6-v2"
+MAX_TOKENS = 224
+BATCH = 32
+HEADS = ("answers", "supports")
+
+
+class PairScorer(Protocol):
+    """Judges pairs of texts; scores are logits, higher is likelier."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Identifies the weights."""
+
+    def answers(self, question: str, passages: Sequence[str]) -> list[float]:
+        """For each passage: does it answer the question, at least in part?"""
+
+    def supports(self, sentence: str, texts: Sequence[str]) -> list[float]:
+        """For each text: does it say what the sentence says?"""
+
+
+class CrossEncoder:
+    """The PairScorer that ships."""
+
+    def __init__(self, file: Path = FILE, report: Report = silent) -> None:
+        report("Loading the reader", 0, 0)
+        self._tokenizer, model, heads = load_base()
+        put_in(model, file, "model.")
+        put_in(heads, file, "heads.")
+        self._model = model.to(best_device(), best_dtype()).eval()
+        self._heads = heads.to(best_device())
+        self.fingerprint = f"crossencoder@{hashlib.sha256(file.read_bytes()).hexdigest()[:12]}"
+
+    def answers(self, question: str, passages: Sequence[str]) -> list[float]:
+        """See PairScorer."""
+        return self._score("answers", question, passages)
+
+    def supports(self, sentence: str, texts: Sequence[str]) -> list[float]:
+        """See PairScorer."""
+        return self._score("supports", sentence, texts)
+
+    def _score(self, head: str, first: str, seconds: Sequence[str]) -> list[float]:
+        import torch
+
+        order = sorted(range(len(seconds)), key=lambda i: len(seconds[i]))
+        scores = [0.0] * len(seconds)
+        for start in range(0, len(order), BATCH):
+            rows = order[start : start + BATCH]
+            batch = encode_pairs(self._tokenizer, [(first, seconds[i]) for i in rows]).to(self._model.device)
+            with torch.inference_mode():
+                logits = self._heads(pooled(self._model, batch).float())[:, HEADS.index(head)]
+            for i, score in zip(rows, logits.tolist(), strict=True):
+                scores[i] = score
+        return scores
+
+
+def load_base() -> tuple[Any, Any, Any]:
+    """The tokenizer, the untrained model without dropout, and the heads, all in float32."""
+    import torch
+    import transformers
+
+    folder = str(find_weights(BASE).folder)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    model = transformers.AutoModel.from_pretrained(
+        folder,
+        dtype=torch.float32,
+        local_files_only=True,
+        attn_implementation="eager",  # on two cores a third faster for texts this short
+        hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0,
+    )
+    return tokenizer, model, torch.nn.Linear(model.config.hidden_size, len(HEADS))
+
+
+def encode_pairs(tokenizer: Any, pairs: Sequence[tuple[str, str]]) -> Any:
+    """Tokens of the pairs; the longer text is cut where both together are too long."""
+    firsts, seconds = zip(*pairs, strict=True)
+    return tokenizer(
+        list(firsts),
+        list(seconds),
+        truncation="longest_first",
+        max_length=MAX_TOKENS,
+        padding=True,
+        return_tensors="pt",
+    )
+
+
+def pooled(model: Any, batch: Any) -> Any:
+    """The mean of each pair's token vectors, shape (pairs, 384)."""
+    hidden = model(**batch).last_hidden_state
+    mask = batch["attention_mask"][..., None].to(hidden.dtype)
+    return (hidden * mask).sum(1) / mask.sum(1)

@@ -1,0 +1,1 @@
+"""Makes what ships in rag/weights/: `python -m rag.train embedder|reader|writer`."""

@@ -1,0 +1,82 @@
+"""`python -m rag.train embedder|reader|writer [FOLDER …]` makes what ships in rag/weights/.
+
+Order matters: the reader is trained on what the tuned embedder takes for similar. Every fifth collection of the first
+folder is kept from all training: the figures on the way and the reader's calibration come from those. A run that is
+stopped goes on where it was when it is started again.
+"""
+
+import argparse
+import random
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rag.models import SHIPPED, find_weights
+from rag.train import crossencoder, embedder, reader, writer
+from rag.train.collections import all_pairs, held_out, load_collections, nearest
+from rag.train.held import judge_embedder, judge_scorer, judge_writer
+from rag.train.loop import Say
+from rag.train.public import public_pairs, public_questions
+
+FOLDERS = [Path("../shared/insightqa/train"), Path("eval/questions/train")]
+PUBLIC = Path("../shared/data/train")
+
+
+def train_embedder(options: Any, say: Say) -> None:
+    """The embedder's layers: embedder.safetensors."""
+    collections = load_collections(options.folders)
+    held = held_out(options.folders[0])
+    seen = [collection for name, collection in collections.items() if name not in held]
+    folder = find_weights("all-MiniLM-L6-v2").folder
+    judge = judge_embedder(collections, held)
+    embedder.train(seen, public_questions(options.public), folder, options.out / "embedder.safetensors", judge, say)
+
+
+def train_reader(options: Any, say: Say) -> None:
+    """The cross-encoder's layers, then the weights and cuts over its scores: crossencoder.safetensors, reader.json."""
+    collections = load_collections(options.folders)
+    held = held_out(options.folders[0])
+    if not options.calibrate_only:
+        rng = random.Random(options.seed)
+        seen = {name: collection for name, collection in collections.items() if name not in held}
+        judge = judge_scorer([collections[name] for name in sorted(held)], collections, nearest(collections))
+        file = options.out / "crossencoder.safetensors"
+        neighbours = nearest(seen)
+        # Each pass meets other near misses and other spoilt sentences.
+        passes = [all_pairs(seen, neighbours, rng) for _ in range(crossencoder.PASSES)]
+        crossencoder.train(public_pairs(options.public, rng), passes, file, judge, say, options.seed)
+    reader.train(options.folders, options.out, say)
+
+
+def train_writer(options: Any, say: Say) -> None:
+    """The writer's low-rank deltas: writer.safetensors."""
+    collections = load_collections(options.folders)
+    held = held_out(options.folders[0])
+    examples = writer.examples_of([c for name, c in collections.items() if name not in held])
+    judge = judge_writer(writer.examples_of([collections[name] for name in sorted(held)]))
+    folder = find_weights("SmolLM2-135M-Instruct").folder
+    writer.train(examples, folder, options.out / "writer.safetensors", judge, say, options.seed)
+
+
+PARTS = {"embedder": train_embedder, "reader": train_reader, "writer": train_writer}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Train one part."""
+    parser = argparse.ArgumentParser(
+        prog="python -m rag.train", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("part", choices=PARTS)
+    parser.add_argument("folders", nargs="*", type=Path, default=FOLDERS, help="collections, InsightQA's own first")
+    parser.add_argument("--public", type=Path, default=PUBLIC, help="the public sets")
+    parser.add_argument("--out", type=Path, default=SHIPPED, help="the folder for the weights")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--calibrate-only", action="store_true", help="reader: keep the cross-encoder as it is")
+    options = parser.parse_args(arguments)
+    PARTS[options.part](options, lambda text: sys.stderr.write(f"{text}\n"))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,110 @@
+"""Figures on the way: what a part is worth on the collections that no training sees."""
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from rag.prompt import build_prompt
+from rag.train.collections import Collection, claim_pairs
+from rag.train.pairs import ANSWERS, SUPPORTS, Pair
+from rag.train.writer import Example
+from rag.write import chat_text
+
+Encode = Callable[[Sequence[str]], Any]
+Score = Callable[[Sequence[Pair]], list[float]]
+
+
+def judge_embedder(collections: Mapping[str, Collection], held: set[str]) -> Callable[[Encode], str]:
+    """Recall at 1, 5 and 20 of the held-out questions among all insights."""
+    insights = {i: text for collection in collections.values() for i, text in collection.insights.items()}
+    ids = list(insights)
+    questions = [q for name in sorted(held) for q in collections[name].questions if q.gold]
+    kinds = {
+        "InsightQA's own": [q for q in questions if q.answers],
+        "its paraphrases": [q for q in questions if q.answers and q.kind == "paraphrase"],
+        "its multi": [q for q in questions if q.kind == "multi"],
+        "added paraphrases": [q for q in questions if not q.answers],
+    }
+
+    def judge(encode: Encode) -> str:
+        texts = list(insights.values())
+        library = np.concatenate([encode(texts[n : n + 256]) for n in range(0, len(texts), 256)])
+        told = []
+        for kind, asked in kinds.items():
+            order = np.argsort(-encode([q.text for q in asked]) @ library.T, axis=1)[:, :20].tolist()
+            found = [[ids[n] for n in row] for row in order]
+            recalls = [
+                np.mean([len(q.gold.intersection(row[:k])) / len(q.gold) for q, row in zip(asked, found, strict=True)])
+                for k in (1, 5, 20)
+            ]
+            told.append(f"{kind} " + "/".join(f"{recall:.3f}" for recall in recalls))
+        return "recall@1/5/20 of " + "; ".join(told)
+
+    return judge
+
+
+def judge_scorer(
+    held: Sequence[Collection], library: Mapping[str, Collection], neighbours: Mapping[str, Sequence[str]]
+) -> Callable[[Score], str]:
+    """How well the scores tell apart what the reader must tell apart."""
+    insights = {i: text for collection in library.values() for i, text in collection.insights.items()}
+    questions = [q for collection in held for q in collection.questions]
+    rng = random.Random(0)
+    claims = [pair for q in questions for pair in claim_pairs(q, insights, neighbours[q.text], rng)]
+    gold_or_wrong = [
+        Pair(SUPPORTS, f"{q.text} {text}", " ".join(insights[i] for i in cites), label)
+        for q in questions
+        for text, cites, label in [(t, c, 1.0) for t, c in q.answers]
+        + ([(q.wrong, sorted(q.gold), 0.0)] if q.wrong and len(q.gold) == 1 else [])
+    ]
+    false = [Pair(SUPPORTS, text, collection.insights[i], 0.0) for collection in held for i, text in collection.false]
+
+    def judge(score: Score) -> str:
+        from sklearn.metrics import roc_auc_score
+
+        def auc(pairs: Sequence[Pair]) -> float:
+            return float(roc_auc_score([pair.label for pair in pairs], score(pairs)))
+
+        near = [
+            Pair(ANSWERS, q.text, insights[i], float(i in q.gold)) for q in questions for i in neighbours[q.text][:5]
+        ]
+        scores = np.array(score(near)).reshape(len(questions), 5)
+        gold = np.array([pair.label for pair in near]).reshape(len(questions), 5)
+        asked = np.array([bool(q.gold) for q in questions])
+        own = np.array([bool(q.answers) or (q.near == "" and not q.gold) for q in questions])
+        found = gold.max(1) > 0
+        first = float(np.mean(gold[np.arange(len(questions)), scores.argmax(1)][found]))
+        told = {
+            "answers": float(roc_auc_score(gold.ravel(), scores.ravel())),
+            "first of five right": first,
+            "answerable": float(roc_auc_score(asked, scores.max(1))),
+            "InsightQA's own": float(roc_auc_score(asked[own], scores.max(1)[own])),
+            "claims": auc(claims),
+            "gold or wrong": auc(gold_or_wrong),
+            "gold or false": auc([pair for pair in gold_or_wrong if pair.label] + false) if false else float("nan"),
+        }
+        return ", ".join(f"{name} {value:.3f}" for name, value in told.items())
+
+    return judge
+
+
+def judge_writer(examples: Sequence[Example], shown: int = 8) -> Callable[[Any, Any], str]:
+    """A few answers to read."""
+    chosen = random.Random(0).sample(list(examples), shown)
+
+    def judge(model: Any, tokenizer: Any) -> str:
+        import torch
+
+        told = []
+        for example in chosen:
+            prompt = chat_text(tokenizer, build_prompt(example.question, example.text, 400))
+            ids = tokenizer.encode(prompt, add_special_tokens=False, return_tensors="pt").to(model.device)
+            with torch.inference_mode():
+                out = model.generate(ids, max_new_tokens=60, do_sample=False, pad_token_id=tokenizer.eos_token_id)
+            answer = tokenizer.decode(out[0, ids.shape[1] :], skip_special_tokens=True)
+            told.append(f"\n  asked: {example.question}\n  gold:  {example.answer}\n  wrote: {answer}")
+        return "".join(told)
+
+    return judge
