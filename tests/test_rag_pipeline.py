@@ -154,9 +154,6 @@ def test_a_sentence_is_checked_against_the_insight_that_it_was_written_from(libr
     answer = broad(library, ScriptedWriter("Ottavia Brandt counted 310 suitcases on one sleeper.")).ask(SUITCASES)
     said = [claim for claim in answer.claims if claim.text == "Ottavia Brandt counted 310 suitcases on one sleeper."]
     assert [answer.hit(c.passage_id).insight.insight_id for claim in said for c in claim.citations] == ["s2"]
-    assert (
-        sum("310 suitcases" in dropped for dropped in answer.trace.dropped) == 2
-    )  # from the other two it doesn't follow
 
 
 def test_enough_sentences_are_enough(library: Library) -> None:

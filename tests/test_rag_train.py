@@ -246,8 +246,8 @@ class Learners:
     def embedder(self, collections: list[Collection], *rest: object) -> None:
         self.seen = collections
 
-    def crossencoder(self, public: list[Pair], pairs: list[Pair], *rest: object) -> None:
-        self.pairs = pairs
+    def crossencoder(self, public: list[Pair], passes: list[list[Pair]], *rest: object) -> None:
+        self.pairs = [pair for pairs in passes for pair in pairs]
 
     def writer(self, examples: list[writer.Example], *rest: object) -> None:
         self.examples = examples
@@ -523,7 +523,7 @@ def test_the_crossencoder_keeps_its_rate_until_the_public_pairs_are_seen(
     public, own = (
         [Pair(ANSWERS, "?", f"{name} {n}", 0.0) for n in range(size)] for name, size in [("p", 70), ("o", 40)]
     )
-    crossencoder.train(public, own, tmp_path / "out", lambda score: "", print)
+    crossencoder.train(public, [own], tmp_path / "out", lambda score: "", print)
     (bound,) = given
     bound.apply_defaults()
     batches = bound.arguments["batches"]
