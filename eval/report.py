@@ -59,11 +59,14 @@ def drawn(results: Mapping[str, Any], count: int, seed: int) -> str:
         parts.append(f"## {number}. {row['question']}\n\n{row['id']}, {row['type']}. Gold: {gold} {_ids(row['gold'])}")
         if row["status"] == "not_in_library":
             parts.append("*Not in your insights.*")
-        for claim in row["claims"]:
-            kind = "quoted" if claim["verbatim"] else f"written, support {claim['support']:.2f}"
-            parts.append(f"- {claim['text']} {_ids(claim['cited'])} ({kind})")
+        parts += ["\n".join(map(_bullet, row["claims"]))] if row["claims"] else []
         parts += [f"Failed: {row['error']}"] if row["error"] else []
-    return "\n\n".join(parts).replace(")\n\n- ", ")\n- ") + "\n"
+    return "\n\n".join(parts) + "\n"
+
+
+def _bullet(claim: Mapping[str, Any]) -> str:
+    kind = "quoted" if claim["verbatim"] else f"written, support {claim['support']:.2f}"
+    return f"- {claim['text']} {_ids(claim['cited'])} ({kind})"
 
 
 def _ids(ids: Sequence[str]) -> str:

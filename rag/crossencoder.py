@@ -5,12 +5,11 @@ Reading both texts together sees what the cosine of two vectors can't: that the 
 and yet lacks what it asks for. `python -m rag.train reader` makes the weights.
 """
 
-import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from rag.models import SHIPPED, Report, best_device, best_dtype, find_weights, put_in, silent
+from rag.models import SHIPPED, Report, best_device, best_dtype, find_weights, put_in, sha256, silent
 
 FILE = SHIPPED / "crossencoder.safetensors"
 BASE = "all-MiniLM-L6-v2"
@@ -39,11 +38,10 @@ class CrossEncoder:
     def __init__(self, file: Path = FILE, report: Report = silent) -> None:
         report("Loading the reader", 0, 0)
         self._tokenizer, model, heads = load_base()
-        put_in(model, file, "model.")
-        put_in(heads, file, "heads.")
+        put_in({"model": model, "heads": heads}, file)
         self._model = model.to(best_device(), best_dtype()).eval()
         self._heads = heads.to(best_device())
-        self.fingerprint = f"crossencoder@{hashlib.sha256(file.read_bytes()).hexdigest()[:12]}"
+        self.fingerprint = f"crossencoder@{sha256(file)[:12]}"
 
     def answers(self, question: str, passages: Sequence[str]) -> list[float]:
         """See PairScorer."""
@@ -56,10 +54,8 @@ class CrossEncoder:
     def _score(self, head: str, first: str, seconds: Sequence[str]) -> list[float]:
         import torch
 
-        order = sorted(range(len(seconds)), key=lambda i: len(seconds[i]))
         scores = [0.0] * len(seconds)
-        for start in range(0, len(order), BATCH):
-            rows = order[start : start + BATCH]
+        for rows in by_length([len(second) for second in seconds], BATCH):
             batch = encode_pairs(self._tokenizer, [(first, seconds[i]) for i in rows]).to(self._model.device)
             with torch.inference_mode():
                 logits = self._heads(pooled(self._model, batch).float())[:, HEADS.index(head)]
@@ -84,6 +80,12 @@ def load_base() -> tuple[Any, Any, Any]:
         attention_probs_dropout_prob=0.0,
     )
     return tokenizer, model, torch.nn.Linear(model.config.hidden_size, len(HEADS))
+
+
+def by_length(lengths: Sequence[int], size: int) -> Iterator[list[int]]:
+    """The places of all items, the short ones first, `size` at a time: little of such a batch is padding."""
+    order = sorted(range(len(lengths)), key=lengths.__getitem__)
+    return (order[start : start + size] for start in range(0, len(order), size))
 
 
 def encode_pairs(tokenizer: Any, pairs: Sequence[tuple[str, str]]) -> Any:

@@ -126,7 +126,7 @@ class Answer:
     status: Status
     claims: tuple[Claim, ...] = ()
     evidence: tuple[Evidence, ...] = ()  # the quotes, best first: shown at once, before any prose
-    hits: tuple[Hit, ...] = ()  # all that retrieval found, best first; every cited passage is among them
+    hits: tuple[Hit, ...] = ()  # all that retrieval found, in the reader's order; every cited passage is among them
     nearest: tuple[Hit, ...] = ()  # what to show instead when the status is NOT_IN_LIBRARY
     trace: Trace = field(default_factory=Trace)
 

@@ -45,7 +45,7 @@ def decode(
     prompt: Sequence[int],
     ends: set[int],
     limit: int,
-    copied: Copied | None,
+    copied: Copied,
     stopped: Callable[[], bool],
 ) -> Iterator[tuple[list[int], str]]:
     """The tokens written so far and their text, once for each forward pass; ends early once `stopped()` is true."""
@@ -56,7 +56,7 @@ def decode(
     past: Any = None
     step = list(prompt)
     while len(written) < limit and not stopped():
-        guess = looked_up([*prompt, *written]) if past is not None and getattr(past, "is_croppable", True) else []
+        guess = looked_up([*prompt, *written]) if past is not None and past.is_croppable else []
         with torch.inference_mode():
             ids = torch.tensor([[*step, *guess]], device=model.device)
             out = model(input_ids=ids, cache=past, use_cache=True, logits_to_keep=len(guess) + 1)
@@ -79,10 +79,8 @@ def decode(
         yield written, text
 
 
-def _best(logits: Any, tokenizer: Any, text: str, ends: set[int], copied: Copied | None) -> int:
+def _best(logits: Any, tokenizer: Any, text: str, ends: set[int], copied: Copied) -> int:
     """The likeliest token that keeps to the source; an end if none of the likely ones does."""
-    if copied is None:
-        return int(logits.argmax())
     for token in logits.topk(TRIED).indices.tolist():
         if token in ends or copied.allows(text, tokenizer.decode([token])):
             return int(token)

@@ -42,7 +42,7 @@ class SentenceTransformerEmbedder:
                 str(weights.folder), device=best_device(), model_kwargs={"dtype": best_dtype()}, local_files_only=True
             )
             if weights.tuned:
-                put_in(self._model[0].auto_model, weights.tuned)
+                put_in({"": self._model[0].auto_model}, weights.tuned)
         except Exception as error:
             raise unloadable(name, "an embedder", error) from error
         self.fingerprint = weights.fingerprint

@@ -5,13 +5,14 @@ known by its commit; a folder by a digest of its files. The fingerprint goes int
 stored vector, so that an answer can be explained and vectors of two models never mix.
 """
 
+import functools
 import hashlib
 import importlib.util
 import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -84,15 +85,15 @@ def find_weights(name: str, report: Report = silent) -> Weights:
     if tuned := TUNED.get(name):
         if not tuned.file.is_file():
             raise ModelError(
-                f"{name} is not complete: {tuned.file.name} is missing from {tuned.file.parent.name}/.",
-                f"Get the whole of Footnoted again, or name the model that it was made from: {tuned.base}.",
+                f"{name} is not complete: {tuned.file.name} is missing from rag/weights/.",
+                f"Make it with python -m rag.train, or name the model that it is made from: {tuned.base}.",
             )
         base = find_weights(tuned.base, report)
-        return Weights(name, base.folder, f"{name}@{_sha256(tuned.file)[:12]}", tuned.file)
+        return Weights(name, base.folder, f"{name}@{sha256(tuned.file)[:12]}", tuned.file)
     package = PACKAGES.get(name)
     if package and (file := _packaged_file(package)):
         report(f"Checking {name}", 0, 0)
-        if _sha256(file) != package.sha256:
+        if sha256(file) != package.sha256:
             raise ModelError(
                 f"The installed file of {name} isn't the one that Footnoted was made with.",
                 f"Reinstall it: {package.install} --force-reinstall",
@@ -120,18 +121,20 @@ def best_device() -> str:
     return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
 
 
-def put_in(model: Any, file: Path, prefix: str = "") -> None:
-    """Put the tensors of a safetensors file whose names begin with `prefix` in their places in the model.
+def put_in(modules: Mapping[str, Any], file: Path) -> None:
+    """Put a safetensors file's tensors in their places; a module called "m" takes those that begin with "m.".
 
-    Raises ValueError for a tensor that the model has no place for.
+    A module called "" takes all. Raises ValueError if one of them gets nothing or has no place for a tensor.
     """
     import safetensors.torch
 
     tensors = safetensors.torch.load_file(file)
-    chosen = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
-    _, unexpected = model.load_state_dict(chosen, strict=False)
-    if unexpected or not chosen:
-        raise ValueError(f"{file.name} doesn't fit: {', '.join(unexpected[:3]) or 'it holds nothing'}")
+    for name, module in modules.items():
+        start = f"{name}." if name else ""
+        chosen = {key.removeprefix(start): tensor for key, tensor in tensors.items() if key.startswith(start)}
+        _, unexpected = module.load_state_dict(chosen, strict=False)
+        if unexpected or not chosen:
+            raise ValueError(f"{file.name} doesn't fit: {', '.join(unexpected[:3]) or 'it holds nothing'}")
 
 
 def converted(file: Path, sha256: str, report: Report = silent) -> Path:
@@ -260,6 +263,13 @@ def _cpu_has_bf16() -> bool:
     return bool(supported())
 
 
-def _sha256(file: Path) -> str:
+def sha256(file: Path) -> str:
+    """Of the file's content; while it is the same file it is read once, however many parts are made from it."""
+    state = file.stat()
+    return _sha256(file, state.st_size, state.st_mtime_ns)
+
+
+@functools.cache
+def _sha256(file: Path, size: int, changed: int) -> str:
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -65,17 +65,17 @@ class Pipeline:
         best, others = found[:1], [e for e in found[1:] if e.relevance >= cuts.relevance]
         evidence = (*best, *others)[: self.config.max_evidence]
         answerable = self.reader.answerable(query, evidence)
-        hits = [e.hit for e in found]  # in the reader's order from here on
+        answer = replace(answer, hits=tuple(e.hit for e in found))  # in the reader's order from here on
         clock.lap("read")
         trace = replace(trace, answerable=answerable)
         if answerable < cuts.refuse:
-            nearest = tuple(_distinct(hits)[: self.config.nearest])
+            nearest = tuple(_distinct(answer.hits)[: self.config.nearest])
             trace = replace(trace, seconds=clock.seconds())
-            yield Step(Phase.DONE, replace(answer, hits=tuple(hits), nearest=nearest, trace=trace))
+            yield Step(Phase.DONE, replace(answer, nearest=nearest, trace=trace))
             return
         status = Status.ANSWERED if answerable >= cuts.partly else Status.PARTLY
         clock.mark("first_quote")
-        answer = replace(answer, status=status, hits=tuple(hits), evidence=evidence, trace=trace)
+        answer = replace(answer, status=status, evidence=evidence, trace=trace)
         yield Step(Phase.WRITING, answer)
 
         claims: list[Claim] = []

@@ -13,7 +13,6 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -22,11 +21,10 @@ from corpus.passages import sentences
 from rag.crossencoder import CrossEncoder, PairScorer
 from rag.datatypes import Citation, Evidence, Hit
 from rag.embed import Embedder
-from rag.models import Report, silent
+from rag.models import SHIPPED, Report, silent
 from rag.words import content, names, negations, numbers, stem, words
 
 NEIGHBOUR = 0.3  # of the best sentence's probability: from there on the sentence beside it is quoted too
-WEIGHTS = Path(__file__).parent / "weights"
 DEEP = 4  # hits whose sentences are embedded too; the rest are judged by the passage alone
 
 Features = dict[str, float]
@@ -268,7 +266,7 @@ def _quote(text: str, spans: Sequence[tuple[int, int]], scores: Sequence[float])
 
 def load_reader(embedder: Embedder, scorer: PairScorer | None = None, report: Report = silent) -> LogisticReader:
     """The reader that ships; `scorer` takes the place of its cross-encoder."""
-    data = json.loads((WEIGHTS / "reader.json").read_text(encoding="utf-8"))
+    data = json.loads((SHIPPED / "reader.json").read_text(encoding="utf-8"))
     weights = {name: Logistic(row["bias"], row["weights"]) for name, row in data["models"].items()}
     cuts = {caution: Cuts(**row) for caution, row in data["cuts"].items()}
     scorer = scorer or CrossEncoder(report=report)

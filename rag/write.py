@@ -57,15 +57,15 @@ class TransformersWriter:
 
         folder = str(weights.folder)
         try:
-            self._tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
-            self._model = transformers.AutoModelForCausalLM.from_pretrained(
+            self.tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
+            self.model = transformers.AutoModelForCausalLM.from_pretrained(
                 folder, dtype=best_dtype(), local_files_only=True
             ).to(best_device())
             if weights.tuned:
-                merge(self._model, weights.tuned)
+                merge(self.model, weights.tuned)
         except Exception as error:
             raise unloadable(name, "a chat model", error) from error
-        self._model.eval()
+        self.model.eval()
         self._max_new_tokens = config.max_new_tokens
         self.fingerprint = weights.fingerprint
 
@@ -80,28 +80,25 @@ class TransformersWriter:
             ) from error
 
     def _decode(self, messages: Sequence[Message], stopped: Stopped) -> Iterator[Draft]:
-        ids = self._encode(messages)
+        ids = self.encode(messages)
         copied = Copied("\n".join(message.content for message in messages))
         for written, text in decode(
-            self._model, self._tokenizer, ids, self._ends(), self._max_new_tokens, copied, stopped
+            self.model, self.tokenizer, ids, self._ends(), self._max_new_tokens, copied, stopped
         ):
             yield Draft(text, self.fingerprint, len(ids), len(written))
 
-    def _encode(self, messages: Sequence[Message]) -> list[int]:
-        if self._tokenizer.chat_template:
-            return list(self._tokenizer.encode(chat_text(self._tokenizer, messages), add_special_tokens=False))
-        return list(self._tokenizer.encode("\n\n".join(message.content for message in messages)))
+    def encode(self, messages: Sequence[Message]) -> list[int]:
+        """The tokens of the chat as the model was taught to read it, up to where it answers."""
+        if self.tokenizer.chat_template:
+            chat = [{"role": message.role, "content": message.content} for message in messages]
+            text = self.tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
+            return list(self.tokenizer.encode(text, add_special_tokens=False))
+        return list(self.tokenizer.encode("\n\n".join(message.content for message in messages)))
 
     def _ends(self) -> set[int]:
-        ends = self._model.generation_config.eos_token_id
+        ends = self.model.generation_config.eos_token_id
         listed = ends if isinstance(ends, list) else [ends]
-        return {end for end in [*listed, self._tokenizer.eos_token_id] if end is not None}
-
-
-def chat_text(tokenizer: Any, messages: Sequence[Message]) -> str:
-    """The chat as the model was taught to read it, up to where it answers."""
-    chat = [{"role": message.role, "content": message.content} for message in messages]
-    return str(tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True))
+        return {end for end in [*listed, self.tokenizer.eos_token_id] if end is not None}
 
 
 class EndpointWriter:

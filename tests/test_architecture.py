@@ -20,11 +20,10 @@ HEAVY = {"torch", "transformers", "sentence_transformers", "faiss", "gradio", "o
 MAY_NAME = {  # the only files that know a heavy library
     "torch": {
         *("rag/crossencoder.py", "rag/decode.py", "rag/lora.py", "rag/models.py"),
-        *(f"rag/train/{part}.py" for part in ("crossencoder", "embedder", "held", "loop", "writer")),
+        *(f"rag/train/{part}.py" for part in ("crossencoder", "embedder", "loop", "writer")),
     },
     "transformers": {
         *("rag/crossencoder.py", "rag/models.py", "rag/write.py"),
-        *("rag/train/embedder.py", "rag/train/writer.py"),
     },
     "sentence_transformers": {"rag/embed.py"},
     "faiss": {"rag/index.py"},

@@ -14,7 +14,7 @@ import pytest
 
 from corpus.errors import ModelError
 from rag import models
-from rag.models import PACKAGES, TUNED, Package, Tuned, converted, find_weights
+from rag.models import PACKAGES, TUNED, Package, Tuned, converted, find_weights, sha256
 
 
 @pytest.fixture(autouse=True)
@@ -349,3 +349,14 @@ def test_of_two_processes_one_converts_and_both_get_it_whole() -> None:
         said = [stream.read().splitlines() for stream in (one.stdout, two.stdout)]
     assert sorted(map(len, said)) == [1, 2], f"not exactly one converted: {said}"
     assert [lines[-1] for lines in said] == ["got ['complete.json', 'model.safetensors']"] * 2
+
+
+def test_a_file_is_read_once_until_it_changes(tmp_path: Path) -> None:
+    file = tmp_path / "weights"
+    file.write_bytes(b"one")
+    first = sha256(file)
+    hits = models._sha256.cache_info().hits
+    assert sha256(file) == first == hashlib.sha256(b"one").hexdigest()
+    assert models._sha256.cache_info().hits == hits + 1
+    file.write_bytes(b"other")
+    assert sha256(file) == hashlib.sha256(b"other").hexdigest()

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -135,8 +136,8 @@ class BroadReader(OpenReader):
         return replace(super().cuts(caution), relevance=0.0)
 
 
-def broad(library: Library, writer: Writer, **settings: int) -> Pipeline:
-    return replace(pipeline(library, writer), reader=BroadReader(), config=Config(**settings))  # type: ignore[arg-type]
+def broad(library: Library, writer: Writer, **settings: Any) -> Pipeline:
+    return replace(pipeline(library, writer), reader=BroadReader(), config=Config(**settings))
 
 
 def test_the_writer_is_asked_once_for_each_piece_of_evidence(library: Library) -> None:

@@ -6,7 +6,6 @@ import json
 import random
 from collections.abc import Sequence
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -25,10 +24,11 @@ from rag.train.collections import (
     load_collections,
     question_pairs,
 )
+from rag.train.memo import MemoScorer, remember
 from rag.train.pairs import ANSWERS, SUPPORTS, Pair
 from rag.train.public import public_pairs, public_questions
 from rag.train.spoil import spoil
-from tests.fakes import tiny_llama
+from tests.fakes import OverlapScorer, tiny_llama
 
 # ------------------------------------------------------------------------------------------------- spoilt sentences
 
@@ -241,7 +241,7 @@ class Learners:
         self.seen: list[Collection] = []
         self.pairs: list[Pair] = []
         self.examples: list[writer.Example] = []
-        self.read: list[Path] = []
+        self.read: set[str] = set()
 
     def embedder(self, collections: list[Collection], *rest: object) -> None:
         self.seen = collections
@@ -252,8 +252,8 @@ class Learners:
     def writer(self, examples: list[writer.Example], *rest: object) -> None:
         self.examples = examples
 
-    def reader(self, folders: list[Path], *rest: object) -> None:
-        self.read = folders
+    def reader(self, collections: dict[str, Collection], *rest: object) -> None:
+        self.read = {*collections}
 
 
 @pytest.fixture
@@ -261,7 +261,6 @@ def learners(monkeypatch: pytest.MonkeyPatch, folders: list[Path], tmp_path: Pat
     learners = Learners()
     for part in ("embedder", "crossencoder", "writer", "reader"):
         monkeypatch.setattr(f"rag.train.{part}.train", getattr(learners, part))
-    monkeypatch.setattr(command, "find_weights", lambda name: SimpleNamespace(folder=tmp_path))
     for name in ("public_pairs", "public_questions"):
         monkeypatch.setattr(command, name, lambda *arguments: [])
     monkeypatch.setattr(command, "judge_writer", lambda examples: str)
@@ -284,13 +283,13 @@ def test_no_part_learns_from_a_held_out_collection(learners: Learners, folders: 
     assert {name for name in trained if any(name in pair.first for pair in learners.pairs)} == trained
     read = " ".join(pair.first + pair.second for pair in learners.pairs)
     assert {name for name in [*NAMES, "lemon"] if name in read} == trained
-    assert learners.read == folders
+    assert learners.read == {*NAMES}, "the held-out ones and what surrounds them, of the first folder alone"
 
 
 def test_the_reader_alone_can_be_calibrated(learners: Learners, folders: list[Path]) -> None:
-    learners.pairs, learners.read = [], []
+    learners.pairs, learners.read = [], set()
     command.main(["reader", *map(str, folders), "--calibrate-only"])
-    assert (learners.pairs, learners.read) == ([], folders)
+    assert (learners.pairs, learners.read) == ([], {*NAMES})
 
 
 # ------------------------------------------------------------------------------------------------------ public sets
@@ -381,16 +380,19 @@ def test_public_questions_have_a_right_passage_and_a_near_one(public: Path) -> N
 
 def test_every_pair_is_in_one_batch() -> None:
     pairs = [Pair(ANSWERS, "?" * (n * 7 % 90), f"{n}", 0.0) for n in range(32 * crossencoder.BATCH + 70)]
-    batches = crossencoder.batched(pairs, random.Random(0))
+    batches = loop.batched(pairs, crossencoder.length, crossencoder.BATCH, random.Random(0))
     assert sorted(len(batch) for batch in batches) == [6, *[crossencoder.BATCH] * 34]
     assert sorted((pair for batch in batches for pair in batch), key=lambda pair: int(pair.second)) == pairs
-    assert batches == crossencoder.batched(pairs, random.Random(0))
-    assert batches != crossencoder.batched(pairs, random.Random(1))
+    assert batches == loop.batched(pairs, crossencoder.length, crossencoder.BATCH, random.Random(0))
+    assert batches != loop.batched(pairs, crossencoder.length, crossencoder.BATCH, random.Random(1))
 
 
 def test_the_pairs_of_a_batch_are_about_equally_long() -> None:
     pairs = [Pair(ANSWERS, "?" * (n * 7 % 90), "", 0.0) for n in range(20 * crossencoder.BATCH)]
-    lengths = sorted([len(pair.first) for pair in batch] for batch in crossencoder.batched(pairs, random.Random(0)))
+    lengths = sorted(
+        [len(pair.first) for pair in batch]
+        for batch in loop.batched(pairs, crossencoder.length, crossencoder.BATCH, random.Random(0))
+    )
     assert [length for batch in lengths for length in batch] == sorted(len(pair.first) for pair in pairs)
 
 
@@ -499,12 +501,14 @@ def test_the_rate_warms_up_holds_and_falls(tmp_path: Path, monkeypatch: pytest.M
 
     rates: list[float] = []
 
-    class Watched(torch.optim.AdamW):  # type: ignore[misc]
-        def step(self) -> None:
-            rates.append(self.param_groups[0]["lr"])
-            super().step()
+    adamw = torch.optim.AdamW
 
-    monkeypatch.setattr(torch.optim, "AdamW", Watched)
+    def watched(*arguments: Any, **options: Any) -> Any:
+        optimizer = adamw(*arguments, **options)
+        optimizer.register_step_pre_hook(lambda stepping, *rest: rates.append(stepping.param_groups[0]["lr"]))
+        return optimizer
+
+    monkeypatch.setattr(torch.optim, "AdamW", watched)
     Line().run(tmp_path / "line.part", held=30)
     assert rates[:6] == pytest.approx([0.06, 0.12, 0.18, 0.24, 0.3, 0.3])
     assert set(rates[5:31]) == {0.3}
@@ -548,7 +552,7 @@ def test_what_was_trained_is_saved_and_can_be_put_in(tmp_path: Path) -> None:
     tensors = safetensors.torch.load_file(file)
     assert sorted(tensors) == ["heads.bias", "heads.weight", "model.1.bias", "model.1.weight"]
     assert {tensor.dtype for tensor in tensors.values()} == {torch.bfloat16}
-    put_in(other.model, file, "model.")
+    put_in({"model": other.model}, file)
     assert other.weights() == one.weights() | {
         name: one.model.state_dict()[name].bfloat16().flatten().tolist() for name in ("1.weight", "1.bias")
     }
@@ -556,11 +560,11 @@ def test_what_was_trained_is_saved_and_can_be_put_in(tmp_path: Path) -> None:
     assert sorted(safetensors.torch.load_file(file)) == ["bias", "weight"]
 
 
-@pytest.mark.parametrize(("prefix", "said"), [("heads.", "it holds nothing"), ("", r"model\.1\.bias")])
-def test_tensors_that_do_not_fit_are_refused(tmp_path: Path, prefix: str, said: str) -> None:
+@pytest.mark.parametrize(("name", "said"), [("heads", "it holds nothing"), ("", r"model\.1\.bias")])
+def test_tensors_that_do_not_fit_are_refused(tmp_path: Path, name: str, said: str) -> None:
     loop.save({"model": Line().model}, tmp_path / "line.safetensors")
     with pytest.raises(ValueError, match=said):
-        put_in(Line().model, tmp_path / "line.safetensors", prefix)
+        put_in({name: Line().model}, tmp_path / "line.safetensors")
 
 
 # ------------------------------------------------------------------------------------------------------- the writer
@@ -579,16 +583,54 @@ def test_only_the_upper_layers_of_the_writer_learn() -> None:
     import torch
 
     model, original = tiny_llama(writer.FIRST_LAYER + 2), tiny_llama(writer.FIRST_LAYER + 2)
-    deltas = writer.adapt(model)
+    writer.adapt(model)
+    deltas = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
     layers = [f"model.layers.{n}." for n in (writer.FIRST_LAYER, writer.FIRST_LAYER + 1)]
     linear = [name for name, module in original.named_modules() if isinstance(module, torch.nn.Linear)]
     adapted = [name for name in linear if name.startswith(tuple(layers))]
     assert len(adapted) == 2 * 7
     assert set(deltas) == {f"{name}.{side}" for name in adapted for side in "AB"}
-    learning = {id(parameter) for parameter in model.parameters() if parameter.requires_grad}
-    assert learning == {id(delta) for delta in deltas.values()}
     ids = torch.arange(10)[None]
     with torch.no_grad():
         torch.testing.assert_close(model(ids).logits, original(ids).logits)
     model(ids).logits.sum().backward()
     assert all(delta.grad is not None for delta in deltas.values())
+
+
+# ----------------------------------------------------------------------------------------------------------- memory
+
+
+def test_what_is_known_is_not_made_again() -> None:
+    asked: list[list[str]] = []
+
+    def double(texts: list[str]) -> list[str]:
+        asked.append(texts)
+        return [text * 2 for text in texts]
+
+    known: dict[str, str] = {}
+    assert remember(known, ["a", "b", "a"], double) == ["aa", "bb", "aa"]
+    assert remember(known, ["b", "c"], double) == ["bb", "cc"]
+    assert remember(known, ["c"], double) == ["cc"]
+    assert asked == [["a", "b"], ["c"]]
+
+
+def test_a_scorer_with_a_memory_judges_alike_and_keeps_questions_and_sentences_apart() -> None:
+    class Counting(OverlapScorer):
+        judged = 0
+
+        def answers(self, question: str, passages: Sequence[str]) -> list[float]:
+            self.judged += len(passages)
+            return super().answers(question, passages)
+
+        def supports(self, sentence: str, texts: Sequence[str]) -> list[float]:
+            self.judged += len(texts)
+            return [-score for score in super().supports(sentence, texts)]
+
+    counting = Counting()
+    scorer = MemoScorer(counting)
+    texts = ["Loaves keep.", "Trains run."]
+    for _ in range(2):
+        assert scorer.answers("Do loaves keep?", texts) == [4.0, -4.0]
+        assert scorer.supports("Do loaves keep?", texts) == [-4.0, 4.0]
+        assert scorer.answers("Do trains run?", texts) == [-4.0, 4.0]
+    assert counting.judged == 6

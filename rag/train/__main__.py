@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rag.models import SHIPPED, find_weights
+from rag.models import SHIPPED
 from rag.train import crossencoder, embedder, reader, writer
 from rag.train.collections import all_pairs, held_out, load_collections, nearest
 from rag.train.held import judge_embedder, judge_scorer, judge_writer
@@ -28,9 +28,9 @@ def train_embedder(options: Any, say: Say) -> None:
     collections = load_collections(options.folders)
     held = held_out(options.folders[0])
     seen = [collection for name, collection in collections.items() if name not in held]
-    folder = find_weights("all-MiniLM-L6-v2").folder
     judge = judge_embedder(collections, held)
-    embedder.train(seen, public_questions(options.public), folder, options.out / "embedder.safetensors", judge, say)
+    file = options.out / "embedder.safetensors"
+    embedder.train(seen, public_questions(options.public), file, judge, say, options.seed)
 
 
 def train_reader(options: Any, say: Say) -> None:
@@ -46,7 +46,8 @@ def train_reader(options: Any, say: Say) -> None:
         # Each pass meets other near misses and other spoilt sentences.
         passes = [all_pairs(seen, neighbours, rng) for _ in range(crossencoder.PASSES)]
         crossencoder.train(public_pairs(options.public, rng), passes, file, judge, say, options.seed)
-    reader.train(options.folders, options.out, say)
+    own = {name: collections[name] for name in load_collections(options.folders[:1])}
+    reader.train(own, held, options.out, say)
 
 
 def train_writer(options: Any, say: Say) -> None:
@@ -55,8 +56,7 @@ def train_writer(options: Any, say: Say) -> None:
     held = held_out(options.folders[0])
     examples = writer.examples_of([c for name, c in collections.items() if name not in held])
     judge = judge_writer(writer.examples_of([collections[name] for name in sorted(held)]))
-    folder = find_weights("SmolLM2-135M-Instruct").folder
-    writer.train(examples, folder, options.out / "writer.safetensors", judge, say, options.seed)
+    writer.train(examples, options.out / "writer.safetensors", judge, say, options.seed)
 
 
 PARTS = {"embedder": train_embedder, "reader": train_reader, "writer": train_writer}

@@ -5,17 +5,20 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from rag.crossencoder import encode_pairs, load_base, pooled
+from rag.crossencoder import by_length, encode_pairs, load_base, pooled
 from rag.models import best_device
-from rag.train.loop import Say, run, save
-from rag.train.pairs import Pair
+from rag.train.loop import Say, batched, run, save
+from rag.train.pairs import Pair, Score
 
 RATE = 1e-4
 BATCH = 32  # pairs a step
 PUBLIC_STEPS = 500
 PASSES = 2  # over the insights' pairs
 
-Score = Callable[[Sequence[Pair]], list[float]]
+
+def length(pair: Pair) -> int:
+    """In characters, both texts."""
+    return len(pair.first) + len(pair.second)
 
 
 def train(
@@ -49,30 +52,17 @@ def train(
         return torch.nn.functional.binary_cross_entropy_with_logits(logits(pairs), labels)
 
     def score(pairs: Sequence[Pair]) -> list[float]:
-        order = sorted(range(len(pairs)), key=lambda i: len(pairs[i].first) + len(pairs[i].second))
         scores = [0.0] * len(pairs)
         with torch.inference_mode():
-            for start in range(0, len(order), 2 * BATCH):
-                rows = order[start : start + 2 * BATCH]
+            for rows in by_length([length(pair) for pair in pairs], 2 * BATCH):
                 for i, value in zip(rows, logits([pairs[i] for i in rows]).tolist(), strict=True):
                     scores[i] = value
         return scores
 
-    batches = batched(public, random.Random(seed))[:PUBLIC_STEPS]
+    batches = batched(public, length, BATCH, random.Random(seed))[:PUBLIC_STEPS]
     held = len(batches)
     for number, pairs in enumerate(passes):
-        batches += batched(pairs, random.Random(seed + number))
+        batches += batched(pairs, length, BATCH, random.Random(seed + number))
     modules = {"model": model, "heads": heads}
     run(batches, loss_of, modules, RATE, out.with_suffix(".part"), say, lambda: judge(score), 1000, held=held)
     save(modules, out)
-
-
-def batched(pairs: Sequence[Pair], rng: random.Random) -> list[list[Pair]]:
-    """Batches of about equal length, so that little of a batch is padding, in random order."""
-    shuffled = rng.sample(list(pairs), len(pairs))
-    batches = []
-    for start in range(0, len(shuffled), 32 * BATCH):
-        pool = sorted(shuffled[start : start + 32 * BATCH], key=lambda pair: len(pair.first) + len(pair.second))
-        batches += [pool[i : i + BATCH] for i in range(0, len(pool), BATCH)]
-    rng.shuffle(batches)
-    return batches

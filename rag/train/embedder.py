@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rag.crossencoder import by_length, load_base, pooled
 from rag.models import best_device
 from rag.train.collections import Collection
 from rag.train.loop import Say, run, save
+from rag.train.memo import remember
 
 RATE = 1e-4
 EPOCHS = 3
@@ -59,62 +61,39 @@ def public_batch(rows: Sequence[tuple[str, str, tuple[str, ...]]], rng: random.R
 def train(
     collections: Sequence[Collection],
     public: Sequence[tuple[str, str, tuple[str, ...]]],
-    folder: Path,
     out: Path,
     judge: Callable[[Callable[[Sequence[str]], Any]], str],
     say: Say,
     seed: int = 0,
 ) -> None:
-    """Writes the tuned layers to `out`. `folder`: the original's; `judge` gets a function that encodes texts."""
+    """Writes the tuned layers to `out`; `judge` gets a function that encodes texts."""
     import torch
-    import transformers
 
     torch.manual_seed(seed)
     device = best_device()
-    tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
-
-    def load() -> Any:
-        return transformers.AutoModel.from_pretrained(
-            folder,
-            dtype=torch.float32,
-            local_files_only=True,
-            attn_implementation="eager",
-            hidden_dropout_prob=0.0,
-            attention_probs_dropout_prob=0.0,
-        ).to(device)
-
-    model, original = load(), load().eval()
+    (tokenizer, model, _), (_, original, _) = load_base(), load_base()
     for name, parameter in model.named_parameters():
         parameter.requires_grad = name.startswith("encoder")
+    model.to(device).train(), original.to(device).eval()
 
     def encode(network: Any, texts: Sequence[str]) -> Any:
         """Unit vectors, shape (texts, 384)."""
-        order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
-        back = sorted(range(len(texts)), key=order.__getitem__)
-        pieces = []
-        for start in range(0, len(order), 64):
+        pieces, places = [], []
+        for rows in by_length([len(text) for text in texts], 64):
             batch = tokenizer(
-                [texts[i] for i in order[start : start + 64]],
-                truncation=True,
-                max_length=MAX_TOKENS,
-                padding=True,
-                return_tensors="pt",
+                [texts[i] for i in rows], truncation=True, max_length=MAX_TOKENS, padding=True, return_tensors="pt"
             ).to(device)
             with torch.autocast(device, dtype=torch.bfloat16):
-                hidden = network(**batch).last_hidden_state
-            mask = batch["attention_mask"][..., None]
-            pieces.append((hidden.float() * mask).sum(1) / mask.sum(1))
-        return torch.nn.functional.normalize(torch.cat(pieces)[back], dim=1)
+                pieces.append(pooled(network, batch).float())
+            places += rows
+        return torch.nn.functional.normalize(torch.cat(pieces)[torch.tensor(places).argsort()], dim=1)
 
     known: dict[str, Any] = {}
 
-    def remembered(texts: Sequence[str]) -> Any:
+    def originals(texts: Sequence[str]) -> Any:
         """The original's vectors: each text is encoded once in a run."""
-        new = [text for text in dict.fromkeys(texts) if text not in known]
-        if new:
-            with torch.inference_mode():
-                known.update(zip(new, encode(original, new).clone(), strict=True))
-        return torch.stack([known[text] for text in texts]).clone()
+        with torch.no_grad():
+            return torch.stack(remember(known, texts, lambda new: encode(original, new)))
 
     def loss_of(batch: Batch) -> Any:
         texts = [*batch.questions, *batch.passages]
@@ -126,7 +105,7 @@ def train(
             right[row, list(places)] = True
         # The mean over a question's insights: a question that needs two should find both.
         chosen = torch.log_softmax(scores, 1).masked_fill(~right, 0.0).sum(1) / right.sum(1)
-        drift = 1 - (vectors * remembered(texts)).sum(1)
+        drift = 1 - (vectors * originals(texts)).sum(1)
         return -chosen.mean() + KEPT * drift.mean()
 
     rng = random.Random(seed)

@@ -8,12 +8,11 @@ import numpy as np
 
 from rag.prompt import build_prompt
 from rag.train.collections import Collection, claim_pairs
-from rag.train.pairs import ANSWERS, SUPPORTS, Pair
+from rag.train.pairs import ANSWERS, SUPPORTS, Pair, Score
 from rag.train.writer import Example
-from rag.write import chat_text
+from rag.write import Writer
 
 Encode = Callable[[Sequence[str]], Any]
-Score = Callable[[Sequence[Pair]], list[float]]
 
 
 def judge_embedder(collections: Mapping[str, Collection], held: set[str]) -> Callable[[Encode], str]:
@@ -90,21 +89,16 @@ def judge_scorer(
     return judge
 
 
-def judge_writer(examples: Sequence[Example], shown: int = 8) -> Callable[[Any, Any], str]:
+def judge_writer(examples: Sequence[Example], shown: int = 8) -> Callable[[Writer], str]:
     """A few answers to read."""
     chosen = random.Random(0).sample(list(examples), shown)
 
-    def judge(model: Any, tokenizer: Any) -> str:
-        import torch
-
+    def judge(learner: Writer) -> str:
         told = []
         for example in chosen:
-            prompt = chat_text(tokenizer, build_prompt(example.question, example.text, 400))
-            ids = tokenizer.encode(prompt, add_special_tokens=False, return_tensors="pt").to(model.device)
-            with torch.inference_mode():
-                out = model.generate(ids, max_new_tokens=60, do_sample=False, pad_token_id=tokenizer.eos_token_id)
-            answer = tokenizer.decode(out[0, ids.shape[1] :], skip_special_tokens=True)
-            told.append(f"\n  asked: {example.question}\n  gold:  {example.answer}\n  wrote: {answer}")
+            drafts = list(learner.write(build_prompt(example.question, example.text, 400)))
+            wrote = drafts[-1].text if drafts else ""
+            told.append(f"\n  asked: {example.question}\n  gold:  {example.answer}\n  wrote: {wrote}")
         return "".join(told)
 
     return judge

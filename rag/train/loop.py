@@ -1,10 +1,14 @@
 """The training loop of all parts: AdamW, a rate that warms up, holds and falls, checkpoints, figures on the way."""
 
+import random
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+from rag.crossencoder import by_length
+
 Batch = TypeVar("Batch")
+Item = TypeVar("Item")
 Say = Callable[[str], object]
 SAVED_EVERY = 100  # steps
 
@@ -59,6 +63,17 @@ def run(
         if done % judged_every == 0 or done == len(batches):
             say(f"step {done}/{len(batches)}: {judge()}")
     part.unlink(missing_ok=True)
+
+
+def batched(items: Sequence[Item], length: Callable[[Item], int], size: int, rng: random.Random) -> list[list[Item]]:
+    """Batches of about equal length, in random order; what is together is drawn anew from pools of 32 batches."""
+    shuffled = rng.sample(list(items), len(items))
+    batches = []
+    for start in range(0, len(shuffled), 32 * size):
+        pool = shuffled[start : start + 32 * size]
+        batches += [[pool[n] for n in places] for places in by_length([length(item) for item in pool], size)]
+    rng.shuffle(batches)
+    return batches
 
 
 def _trained(module: Any) -> dict[str, Any]:

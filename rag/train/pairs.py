@@ -1,5 +1,6 @@
 """What the cross-encoder learns from: two texts, which head judges them, and the right judgement."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 ANSWERS, SUPPORTS = 0, 1
@@ -13,3 +14,6 @@ class Pair:
     first: str
     second: str
     label: float
+
+
+Score = Callable[[Sequence[Pair]], list[float]]  # a logit for each pair

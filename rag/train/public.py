@@ -30,11 +30,8 @@ def public_pairs(folder: Path, rng: random.Random) -> list[Pair]:
         rows.append(Pair(SUPPORTS, row["hypothesis"], row["premise"], float(row["label"] == "supported")))
     for text in sorted(texts):
         said = [text[a:b] for a, b in sentences(text) if 6 <= len(text[a:b].split()) <= 40]
-        if said:
-            sentence = rng.choice(said)
-            wrong = spoil(sentence, text, rng)
-            rows += [Pair(SUPPORTS, sentence, text, 1.0)] * bool(wrong)
-            rows += [Pair(SUPPORTS, wrong, text, 0.0)] if wrong else []
+        if said and (wrong := spoil(sentence := rng.choice(said), text, rng)):
+            rows += [Pair(SUPPORTS, sentence, text, 1.0), Pair(SUPPORTS, wrong, text, 0.0)]
     return rows
 
 

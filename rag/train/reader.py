@@ -8,7 +8,7 @@ answerable) was fitted on all of them.
 import hashlib
 import json
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,14 +17,15 @@ import numpy as np
 from corpus.insight import make_insight
 from corpus.library import open_library
 from rag.config import Config
-from rag.crossencoder import CrossEncoder, PairScorer
+from rag.crossencoder import CrossEncoder
 from rag.datatypes import Evidence, Hit
-from rag.embed import Embedder, Vectors, open_embedder
+from rag.embed import open_embedder
 from rag.index import open_index
 from rag.read import Cuts, Features, Logistic, LogisticReader, answerable_features, support_features
 from rag.retrieve import retrieve
-from rag.train.collections import held_out, load_collections
+from rag.train.collections import Collection
 from rag.train.loop import Say
+from rag.train.memo import Memo, MemoScorer
 from rag.verify import broken_rule, locate
 from rag.words import content, numbers
 
@@ -47,28 +48,6 @@ class Example:
     lacks: str = ""  # what was taken away to make it unanswerable: "gold", or the whole "topic"
 
 
-class Memo:
-    """An embedder that encodes no text twice: every fold reads the same sentences again."""
-
-    def __init__(self, embedder: Embedder) -> None:
-        self.fingerprint, self.dimensions = embedder.fingerprint, embedder.dimensions
-        self._encode = {"query": embedder.encode_query, "document": embedder.encode_document}
-        self._known: dict[tuple[str, str], Vectors] = {}
-
-    def encode_query(self, texts: Sequence[str]) -> Vectors:
-        """See Embedder."""
-        return self._remember("query", texts)
-
-    def encode_document(self, texts: Sequence[str]) -> Vectors:
-        """See Embedder."""
-        return self._remember("document", texts)
-
-    def _remember(self, kind: str, texts: Sequence[str]) -> Vectors:
-        new = [text for text in dict.fromkeys(texts) if (kind, text) not in self._known]
-        self._known |= zip(((kind, text) for text in new), self._encode[kind](new), strict=True)
-        return np.stack([self._known[kind, text] for text in texts])
-
-
 @dataclass(frozen=True, slots=True)
 class Row:
     """Features, label, fold: one example of one logistic model."""
@@ -78,12 +57,11 @@ class Row:
     fold: int
 
 
-def load_examples(folders: Sequence[Path], weights: Path, config: Config) -> tuple[list[Example], LogisticReader]:
-    """The questions of the held-out collections with their hits, all insights of the first folder in one library."""
+def load_examples(
+    collections: Mapping[str, Collection], held: set[str], weights: Path, config: Config
+) -> tuple[list[Example], LogisticReader]:
+    """The questions of the held-out collections with their hits, the insights of all in one library."""
     embedder = Memo(open_embedder(config.embedder))
-    own = load_collections(folders[:1])
-    collections = {name: c for name, c in load_collections(folders).items() if name in own}
-    held = held_out(folders[0])
     with tempfile.TemporaryDirectory() as name, open_library(Path(name) / "train.db", create=True) as library:
         library.add(
             make_insight(text, insight_id=insight_id)
@@ -103,39 +81,21 @@ def load_examples(folders: Sequence[Path], weights: Path, config: Config) -> tup
                     ranked = tuple(replace(hit, rank=rank) for rank, hit in enumerate(left, 1))
                     told = (frozenset[str](), (), "") if lacks else (question.gold, answers, question.wrong)
                     examples.append(Example(number % FOLDS, question.text, *told, ranked, lacks))
-    return examples, LogisticReader(embedder, Remembered(CrossEncoder(weights)), {}, {}, "unfitted")
+    return examples, LogisticReader(embedder, MemoScorer(CrossEncoder(weights)), {}, {}, "unfitted")
 
 
-class Remembered:
-    """A scorer that judges no pair twice: every fold reads the same pairs again."""
-
-    def __init__(self, scorer: PairScorer) -> None:
-        self.fingerprint = scorer.fingerprint
-        self._judge = {"answers": scorer.answers, "supports": scorer.supports}
-        self._known: dict[tuple[str, str, str], float] = {}
-
-    def answers(self, question: str, passages: Sequence[str]) -> list[float]:
-        """See PairScorer."""
-        return self._remember("answers", question, passages)
-
-    def supports(self, sentence: str, texts: Sequence[str]) -> list[float]:
-        """See PairScorer."""
-        return self._remember("supports", sentence, texts)
-
-    def _remember(self, kind: str, first: str, seconds: Sequence[str]) -> list[float]:
-        new = [second for second in dict.fromkeys(seconds) if (kind, first, second) not in self._known]
-        scores = self._judge[kind](first, new) if new else []
-        self._known |= {(kind, first, second): score for second, score in zip(new, scores, strict=True)}
-        return [self._known[kind, first, second] for second in seconds]
+Read = tuple[Example, list[Features], list[list[tuple[int, int]]], list[list[Features]]]
 
 
-def sentence_rows(examples: Sequence[Example], reader: LogisticReader) -> list[Row]:
+def read_answerable(examples: Sequence[Example], reader: LogisticReader) -> list[Read]:
+    """Each answerable question with the features of its passages, and the spans and features of their sentences."""
+    return [(example, *reader.features(example.question, example.hits)) for example in examples if example.gold]
+
+
+def sentence_rows(read: Sequence[Read]) -> list[Row]:
     """Sentences of gold insights; the one that says most of the gold answer is right."""
     rows = []
-    for example in examples:
-        if not example.gold:
-            continue
-        _, spans, groups = reader.features(example.question, example.hits)
+    for example, _, spans, groups in read:
         for hit, cut, features in zip(example.hits, spans, groups, strict=True):
             told = {w for text, i in example.answers if i == hit.insight.insight_id for w in content(text)}
             told |= {n for text, i in example.answers if i == hit.insight.insight_id for n in numbers(text)}
@@ -147,17 +107,17 @@ def sentence_rows(examples: Sequence[Example], reader: LogisticReader) -> list[R
     return rows
 
 
-def relevance_rows(examples: Sequence[Example], reader: LogisticReader, sentence: Logistic) -> list[Row]:
+def relevance_rows(read: Sequence[Read], sentence: Logistic) -> list[Row]:
     """Every hit of every answerable question; gold ones are right."""
-    rows = []
-    for example in examples:
-        if not example.gold:
-            continue
-        passages, _, groups = reader.features(example.question, example.hits)
-        for hit, features, group in zip(example.hits, passages, groups, strict=True):
-            features = features | {"sentence": max(sentence(row) for row in group)}
-            rows.append(Row(features, hit.insight.insight_id in example.gold, example.fold))
-    return rows
+    return [
+        Row(
+            features | {"sentence": max(sentence(row) for row in group)},
+            hit.insight.insight_id in example.gold,
+            example.fold,
+        )
+        for example, passages, _, groups in read
+        for hit, features, group in zip(example.hits, passages, groups, strict=True)
+    ]
 
 
 def answerable_rows(examples: Sequence[Example], reader: LogisticReader) -> tuple[list[Row], list[list[Evidence]]]:
@@ -219,10 +179,10 @@ def auc(rows: Sequence[Row], scores: Sequence[float]) -> float:
     return float(roc_auc_score([row.label for row in rows], scores))
 
 
-def train(folders: Sequence[Path], out: Path, say: Say) -> None:
+def train(collections: Mapping[str, Collection], held: set[str], out: Path, say: Say) -> None:
     """Fit the four logistic models and the cuts, print what they are worth, and write reader.json into `out`."""
     config = Config()
-    examples, blank = load_examples(folders, out / "crossencoder.safetensors", config)
+    examples, blank = load_examples(collections, held, out / "crossencoder.safetensors", config)
     embedder = blank.embedder
     say(f"{len(examples)} questions")
     models: dict[str, Logistic] = {}
@@ -235,9 +195,9 @@ def train(folders: Sequence[Path], out: Path, say: Say) -> None:
         say(f"{name}: {len(rows)} rows, AUC {figures[f'auc_{name}']:.3f}  {models[name]}")
         return scores
 
-    judge("sentence", sentence_rows(examples, blank))
-    relevance = relevance_rows(examples, blank, models["sentence"])
-    judge("relevance", relevance)
+    read = read_answerable(examples, blank)
+    judge("sentence", sentence_rows(read))
+    judge("relevance", relevance_rows(read, models["sentence"]))
     reader = LogisticReader(embedder, blank.scorer, models, {}, "fitting")
     rows, found = answerable_rows(examples, reader)
     answerable = judge("answerable", rows)
