@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,6 +25,7 @@ from rag.train.collections import (
     load_collections,
     question_pairs,
 )
+from rag.train.held import judge_embedder
 from rag.train.memo import MemoScorer, remember
 from rag.train.pairs import ANSWERS, SUPPORTS, Pair
 from rag.train.public import public_pairs, public_questions
@@ -290,6 +292,25 @@ def test_the_reader_alone_can_be_calibrated(learners: Learners, folders: list[Pa
     learners.pairs, learners.read = [], set()
     command.main(["reader", *map(str, folders), "--calibrate-only"])
     assert (learners.pairs, learners.read) == ([], {*NAMES})
+
+
+def test_what_cannot_be_trained_on_is_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    empty, few = tmp_path / "empty", tmp_path / "few"
+    for folder in (empty, few):
+        folder.mkdir()
+    (few / "one.json").write_text(json.dumps({"collection": "one", "insights": [], "questions": []}))
+    assert command.main(["writer", str(empty)]) == 2
+    assert "holds no collections" in capsys.readouterr().err
+    assert command.main(["reader", str(few), "--calibrate-only"]) == 2
+    assert "too few collections" in capsys.readouterr().err
+
+
+def test_the_embedder_can_be_judged_without_added_paraphrases() -> None:
+    asked = [Question("Is oven hot?", frozenset({"i0"}), (("It is.", ("i0",)),), kind="direct")]
+    judge = judge_embedder({"oven": Collection("oven", INSIGHTS, asked)}, {"oven"})
+    places = {text: n for n, text in enumerate(INSIGHTS.values())}
+    told = judge(lambda texts: np.stack([np.eye(9)[places.get(text, 0)] for text in texts]))
+    assert told == "recall@1/5/20 of InsightQA's own 1.000/1.000/1.000"
 
 
 # ------------------------------------------------------------------------------------------------------ public sets

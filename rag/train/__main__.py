@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from corpus.errors import FootnotedError, UsageError
 from rag.models import SHIPPED
 from rag.train import crossencoder, embedder, reader, writer
 from rag.train.collections import all_pairs, held_out, load_collections, nearest
@@ -37,6 +38,11 @@ def train_reader(options: Any, say: Say) -> None:
     """The cross-encoder's layers, then the weights and cuts over its scores: crossencoder.safetensors, reader.json."""
     collections = load_collections(options.folders)
     held = held_out(options.folders[0])
+    if len(held) < 2:
+        raise UsageError(
+            f"{options.folders[0]} holds too few collections to calibrate on: every fifth is held out.",
+            "Name a folder of at least ten first.",
+        )
     if not options.calibrate_only:
         rng = random.Random(options.seed)
         seen = {name: collection for name, collection in collections.items() if name not in held}
@@ -74,7 +80,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--calibrate-only", action="store_true", help="reader: keep the cross-encoder as it is")
     options = parser.parse_args(arguments)
-    PARTS[options.part](options, lambda text: sys.stderr.write(f"{text}\n"))
+    try:
+        PARTS[options.part](options, lambda text: sys.stderr.write(f"{text}\n"))
+    except FootnotedError as error:
+        sys.stderr.write(f"{error}\n")
+        return error.exit_code
     return 0
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from corpus.errors import UsageError
 from corpus.passages import sentences
 from rag.config import Config
 from rag.embed import open_embedder
@@ -40,7 +41,13 @@ class Collection:
 
 
 def load_collections(folders: Sequence[Path]) -> dict[str, Collection]:
-    """All collections by name; a file that adds questions to a collection of another folder joins it."""
+    """All collections by name; a file that adds questions to a collection of another folder joins it.
+
+    Raises UsageError for a folder without any.
+    """
+    for folder in folders:
+        if not any(folder.glob("*.json")):
+            raise UsageError(f"{folder} holds no collections.", "Name folders of InsightQA's form: one JSON file each.")
     found: dict[str, Collection] = {}
     for file in (file for folder in folders for file in sorted(folder.glob("*.json"))):
         data = json.loads(file.read_text(encoding="utf-8"))

@@ -31,7 +31,7 @@ def judge_embedder(collections: Mapping[str, Collection], held: set[str]) -> Cal
         texts = list(insights.values())
         library = np.concatenate([encode(texts[n : n + 256]) for n in range(0, len(texts), 256)])
         told = []
-        for kind, asked in kinds.items():
+        for kind, asked in ((kind, asked) for kind, asked in kinds.items() if asked):
             order = np.argsort(-encode([q.text for q in asked]) @ library.T, axis=1)[:, :20].tolist()
             found = [[ids[n] for n in row] for row in order]
             recalls = [

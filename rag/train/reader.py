@@ -168,7 +168,7 @@ def fit(rows: Sequence[Row]) -> Logistic:
 
 def out_of_fold(rows: Sequence[Row]) -> list[float]:
     """Each row's probability from a fit on the other folds."""
-    models = {fold: fit([row for row in rows if row.fold != fold]) for fold in range(FOLDS)}
+    models = {fold: fit([row for row in rows if row.fold != fold]) for fold in {row.fold for row in rows}}
     return [models[row.fold](row.features) for row in rows]
 
 
