@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from corpus.errors import ModelError
 from rag.models import SHIPPED, Report, best_device, best_dtype, find_weights, put_in, sha256, silent
 
 FILE = SHIPPED / "crossencoder.safetensors"
@@ -33,12 +34,18 @@ class PairScorer(Protocol):
 
 
 class CrossEncoder:
-    """The PairScorer that ships."""
+    """The PairScorer that ships. Raises ModelError if its weights are missing or damaged."""
 
     def __init__(self, file: Path = FILE, report: Report = silent) -> None:
         report("Loading the reader", 0, 0)
         self._tokenizer, model, heads = load_base()
-        put_in({"model": model, "heads": heads}, file)
+        try:
+            put_in({"model": model, "heads": heads}, file)
+        except Exception as error:  # safetensors and torch each have kinds of their own
+            raise ModelError(
+                f"The reader's weights can't be used ({type(error).__name__}: {str(error).splitlines()[0][:120]}).",
+                f"Put back the {file.name} that comes with Footnoted, or make it anew: python -m rag.train reader",
+            ) from error
         self._model = model.to(best_device(), best_dtype()).eval()
         self._heads = heads.to(best_device())
         self.fingerprint = f"crossencoder@{sha256(file)[:12]}"

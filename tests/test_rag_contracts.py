@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from corpus.errors import ModelError
 from corpus.insight import Insight
 from corpus.library import Library, open_library
 from rag.config import CHOICES, Config
@@ -114,6 +115,15 @@ def test_the_fake_scorer_keeps_the_contract() -> None:
 @pytest.mark.slow
 def test_the_crossencoder_keeps_the_contract() -> None:
     check_scorer(CrossEncoder())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("content", [None, b"", b"not a tensor in sight"])
+def test_a_crossencoder_without_its_weights_is_a_sentence(content: bytes | None, tmp_path: Path) -> None:
+    if content is not None:
+        (tmp_path / "c.safetensors").write_bytes(content)
+    with pytest.raises(ModelError, match=r"Put back the c\.safetensors"):
+        CrossEncoder(tmp_path / "c.safetensors")
 
 
 @pytest.mark.parametrize("kind", RETRIEVERS)

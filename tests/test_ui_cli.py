@@ -25,7 +25,7 @@ from rag.models import Report, silent
 from rag.pipeline import Pipeline
 from rag.prompt import Message
 from rag.write import QuoteWriter, Stopped, Writer, never
-from tests.fakes import HashEmbedder, OpenReader, ScriptedWriter
+from tests.fakes import HashEmbedder, OpenReader, OverlapScorer, ScriptedWriter
 from ui import cli
 
 QUESTION = "How many suitcases did Ottavia Brandt count on one sleeper?"
@@ -515,13 +515,15 @@ def test_a_taken_port_is_told_before_any_model_is_loaded(run: Run, models: Model
 
 def test_the_doctor_finds_everything_well(run: Run, six: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ui.doctor.open_embedder", lambda name: HashEmbedder())
+    monkeypatch.setattr("ui.doctor.CrossEncoder", OverlapScorer)
     monkeypatch.setattr("ui.doctor.open_writer", lambda config: QuoteWriter("", config))
     monkeypatch.setattr("ui.doctor.CONVERTED", 0)
     monkeypatch.setattr("ui.doctor.ROOM", 0)
     result = run("doctor", "--library", six)
     assert result.code == 0
     assert [line.split()[:2] for line in result.out.splitlines()] == [
-        ["ok", f"{part}:"] for part in ("python", "packages", "cache", "library", "embedder", "index", "writer")
+        ["ok", f"{part}:"]
+        for part in ("python", "packages", "cache", "library", "embedder", "reader", "index", "writer")
     ]
     assert f"library: {six}, 6 insights, writable" in result.out
 
@@ -530,12 +532,16 @@ def test_the_doctor_names_every_fault_and_goes_on(run: Run, monkeypatch: pytest.
     def refuse(config: Config) -> Writer:
         raise ModelError("There is no model 'm' here.", "Install it.")
 
+    def spoilt() -> OverlapScorer:
+        raise ModelError("The reader's weights can't be used.", "Put them back.")
+
     def crash(name: str) -> HashEmbedder:
         raise RuntimeError("no such device")
 
     Path("taken").write_text("a file where the cache should be")
     monkeypatch.setenv("FOOTNOTED_CACHE", str(Path("taken/cache").absolute()))
     monkeypatch.setattr("ui.doctor.open_embedder", crash)
+    monkeypatch.setattr("ui.doctor.CrossEncoder", spoilt)
     monkeypatch.setattr("ui.doctor.open_writer", refuse)
     monkeypatch.setattr("ui.doctor.PACKAGES", ("numpy", "no-such-distribution"))
     result = run("doctor", "--library", "missing.db")
@@ -544,6 +550,7 @@ def test_the_doctor_names_every_fault_and_goes_on(run: Run, monkeypatch: pytest.
     assert "can't be written: Not a directory. Make it writable" in result.out
     assert "FAIL library: There is no library at missing.db." in result.out
     assert "FAIL embedder: RuntimeError: no such device\n" in result.out
+    assert "FAIL reader: The reader's weights can't be used. Put them back.\n" in result.out
     assert "FAIL writer: There is no model 'm' here. Install it.\n" in result.out
 
 
@@ -560,6 +567,7 @@ def test_the_doctor_wants_room_for_the_writer_until_it_is_converted(
         return finding.ok, finding.text
 
     monkeypatch.setattr("ui.doctor.open_embedder", lambda name: HashEmbedder())
+    monkeypatch.setattr("ui.doctor.CrossEncoder", OverlapScorer)
     ok, text = cache()
     assert not ok
     assert f"Free {(CONVERTED + ROOM) // 1_000_000} MB there" in text
