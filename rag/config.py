@@ -19,7 +19,7 @@ class Config:
     """Every setting there is. `Config()` are the defaults, chosen on parts of InsightQA `train`."""
 
     embedder: str = "footnoted-embedder"  # a bare name, a folder or a hub id
-    writer: str = "SmolLM2-135M-Instruct"  # the same, or quote, or openai:MODEL@URL
+    writer: str = "footnoted-writer"  # the same, or quote, or openai:MODEL@URL
     retriever: str = "fused"  # dense, lexical or fused
     candidates: int = 20  # passages that retrieval hands to the reader
     lexical_weight: float = 0.08  # what each rare word in common after the first is worth, in units of cosine

@@ -29,8 +29,8 @@ class PairScorer(Protocol):
     def answers(self, question: str, passages: Sequence[str]) -> list[float]:
         """For each passage: does it answer the question, at least in part?"""
 
-    def supports(self, sentence: str, texts: Sequence[str]) -> list[float]:
-        """For each text: does it say what the sentence says?"""
+    def supports(self, question: str, sentence: str, texts: Sequence[str]) -> list[float]:
+        """For each text: does it say what the sentence says in answer to the question?"""
 
 
 class CrossEncoder:
@@ -54,9 +54,9 @@ class CrossEncoder:
         """See PairScorer."""
         return self._score("answers", question, passages)
 
-    def supports(self, sentence: str, texts: Sequence[str]) -> list[float]:
+    def supports(self, question: str, sentence: str, texts: Sequence[str]) -> list[float]:
         """See PairScorer."""
-        return self._score("supports", sentence, texts)
+        return self._score("supports", f"{question} {sentence}", texts)
 
     def _score(self, head: str, first: str, seconds: Sequence[str]) -> list[float]:
         import torch

@@ -2,8 +2,9 @@
 sentence is supported. The writer only words what the reader chose.
 
 A `Reader` is anything with this shape. Ours weighs what a small cross-encoder says of question and passage, of sentence
-and passage, with similarity and word overlap: logistic weights, fitted on collections that the cross-encoder was not
-trained on (`python -m rag.train reader`), so that the probabilities are calibrated.
+and passage, with similarity and word overlap; the few passages that come out first are read again by a larger judge.
+The logistic weights are fitted on collections that neither was trained on (`python -m rag.train reader`), so that the
+probabilities are calibrated.
 """
 
 import json
@@ -21,11 +22,14 @@ from corpus.passages import sentences
 from rag.crossencoder import CrossEncoder, PairScorer
 from rag.datatypes import Citation, Evidence, Hit
 from rag.embed import Embedder
+from rag.judge import Judge
 from rag.models import SHIPPED, Report, silent
+from rag.rules import doubts, located
 from rag.words import content, names, negations, numbers, stem, words
 
 NEIGHBOUR = 0.3  # of the best sentence's probability: from there on the sentence beside it is quoted too
 DEEP = 4  # hits whose sentences are embedded too; the rest are judged by the passage alone
+FEW = 4  # passages that the judge reads: some 80 ms each on two cores
 
 Features = dict[str, float]
 
@@ -73,17 +77,19 @@ class Logistic:
 
 
 class LogisticReader:
-    """A cross-encoder's scores, similarity and overlap, weighed by four small logistic models."""
+    """The scores of a cross-encoder and a judge, similarity and overlap, weighed by five small logistic models."""
 
     def __init__(
         self,
         embedder: Embedder,
         scorer: PairScorer,
+        judge: PairScorer,
         weights: dict[str, Logistic],
         cuts: dict[str, Cuts],
         fingerprint: str,
     ) -> None:
-        self.embedder, self.scorer, self._weights, self._cuts = embedder, scorer, weights, cuts
+        self.embedder, self.scorer, self.judge = embedder, scorer, judge
+        self._weights, self._cuts = weights, cuts
         self.fingerprint = fingerprint
 
     def cuts(self, caution: str) -> Cuts:
@@ -92,6 +98,16 @@ class LogisticReader:
 
     def find(self, question: str, hits: Sequence[Hit]) -> list[Evidence]:
         """See Reader."""
+        found = self.first(question, hits)
+        few = self.read_closely(question, found[:FEW])
+        rows = close_features(few)
+        close = [replace(e, relevance=self._weights["close"](row)) for e, row in zip(few, rows, strict=True)]
+        close.sort(key=lambda e: (-e.relevance, e.hit.rank))
+        # What wasn't read closely can't overtake what was.
+        return close + [replace(e, relevance=min(e.relevance, close[-1].relevance)) for e in found[FEW:]]
+
+    def first(self, question: str, hits: Sequence[Hit]) -> list[Evidence]:
+        """What the cross-encoder makes of all hits, most relevant first."""
         if not hits:
             return []
         found = []
@@ -103,6 +119,14 @@ class LogisticReader:
             hit = replace(hit, signals={**hit.signals, "answers": features["answers"]})
             found.append(Evidence(hit, citation, relevance))
         return sorted(found, key=lambda e: (-e.relevance, e.hit.rank))
+
+    def read_closely(self, question: str, evidence: Sequence[Evidence]) -> list[Evidence]:
+        """The same, with the judge's score among the signals."""
+        scores = self.judge.answers(question, [e.hit.passage.text for e in evidence])
+        return [
+            replace(e, hit=replace(e.hit, signals={**e.hit.signals, "judge": score}))
+            for e, score in zip(evidence, scores, strict=True)
+        ]
 
     def features(
         self, question: str, hits: Sequence[Hit]
@@ -132,9 +156,15 @@ class LogisticReader:
 
     def support(self, question: str, sentence: str, texts: Sequence[str]) -> list[float]:
         """See Reader."""
-        scores = self.scorer.supports(f"{question} {sentence}", texts)
-        rows = (support_features(sentence, text) | {"supports": s} for s, text in zip(scores, texts, strict=True))
-        return [self._weights["support"](row) for row in rows]
+        return [self._weights["support"](row) for row in self.support_features(question, sentence, texts)]
+
+    def support_features(self, question: str, sentence: str, texts: Sequence[str]) -> list[Features]:
+        """For each text: overlap, and what both scorers say."""
+        first, second = (scorer.supports(question, sentence, texts) for scorer in (self.scorer, self.judge))
+        return [
+            support_features(sentence, text) | {"supports": one, "judge": other}
+            for text, one, other in zip(texts, first, second, strict=True)
+        ]
 
 
 def passage_features(question: str, hits: Sequence[Hit]) -> list[Features]:
@@ -193,6 +223,24 @@ def asks_for(question: str, sentence: str) -> float:
     return 0.5
 
 
+def close_features(evidence: Sequence[Evidence]) -> list[Features]:
+    """What the judge thinks of each passage, alone and beside the best, and what was thought of it before."""
+    best = max((e.hit.signals["judge"] for e in evidence), default=0.0)
+    return [
+        {
+            "judge": e.hit.signals["judge"],
+            "behind": e.hit.signals["judge"] - best,
+            "relevance": _logit(e.relevance),
+        }
+        for e in evidence
+    ]
+
+
+def _logit(probability: float) -> float:
+    kept = min(max(probability, 1e-6), 1 - 1e-6)
+    return math.log(kept / (1 - kept))
+
+
 def answerable_features(question: str, evidence: Sequence[Evidence]) -> Features:
     """What is left of the question once the evidence is read: words, names and the kind of thing it asks for."""
     first = evidence[0]
@@ -201,7 +249,8 @@ def answerable_features(question: str, evidence: Sequence[Evidence]) -> Features
     held = set(content(text)) | numbers(text)
     return {
         "answers": max(e.hit.signals["answers"] for e in evidence),
-        "relevance": math.log(first.relevance / (1 - first.relevance)),
+        "judge": max(e.hit.signals["judge"] for e in evidence if "judge" in e.hit.signals),
+        "relevance": _logit(first.relevance),
         "second": evidence[1].relevance if len(evidence) > 1 else 0.0,
         "dense": first.hit.signals.get("dense", first.hit.score),
         "uncovered": len(asked - held) / len(asked) if asked else 0.0,
@@ -213,7 +262,7 @@ def answerable_features(question: str, evidence: Sequence[Evidence]) -> Features
 
 
 def support_features(sentence: str, text: str) -> Features:
-    """How much of the sentence stands in the text, and how far its order and polarity agree."""
+    """How much of the sentence stands in the text, how far its order and polarity agree, and which rules doubt it."""
     said, held = content(sentence), content(text)
     pairs, known = set(pairwise(said)), set(pairwise(held))
     counted = numbers(sentence)
@@ -226,6 +275,7 @@ def support_features(sentence: str, text: str) -> Features:
         "names": len(called - set(held)) / len(called) if called else 0.0,
         "negation": float((negations(sentence) > 0) != (negations(text) > 0)),
         "order": _in_order(said, held),
+        **doubts(sentence, located(sentence, text)),
     }
 
 
@@ -264,10 +314,13 @@ def _quote(text: str, spans: Sequence[tuple[int, int]], scores: Sequence[float])
     return spans[first][0], spans[last][1]
 
 
-def load_reader(embedder: Embedder, scorer: PairScorer | None = None, report: Report = silent) -> LogisticReader:
-    """The reader that ships; `scorer` takes the place of its cross-encoder."""
+def load_reader(
+    embedder: Embedder, scorer: PairScorer | None = None, judge: PairScorer | None = None, report: Report = silent
+) -> LogisticReader:
+    """The reader that ships; `scorer` and `judge` take the places of its cross-encoder and its judge."""
     data = json.loads((SHIPPED / "reader.json").read_text(encoding="utf-8"))
     weights = {name: Logistic(row["bias"], row["weights"]) for name, row in data["models"].items()}
     cuts = {caution: Cuts(**row) for caution, row in data["cuts"].items()}
-    scorer = scorer or CrossEncoder(report=report)
-    return LogisticReader(embedder, scorer, weights, cuts, f"{data['fingerprint']}+{scorer.fingerprint}")
+    scorer, judge = scorer or CrossEncoder(report=report), judge or Judge(report)
+    fingerprint = f"{data['fingerprint']}+{scorer.fingerprint}+{judge.fingerprint}"
+    return LogisticReader(embedder, scorer, judge, weights, cuts, fingerprint)

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 from corpus.errors import ModelError, UsageError
+from rag.chat import load_chat
 from rag.config import Config
 from rag.datatypes import Draft
 from rag.decode import Copied, decode
-from rag.lora import merge
-from rag.models import Report, best_device, best_dtype, find_weights, silent, unloadable
+from rag.models import Report, silent
 from rag.prompt import Message
 
 Stopped = Callable[[], bool]
@@ -51,23 +51,9 @@ class TransformersWriter:
     """Any Hugging Face chat model, decoded greedily: the same question gets the same words (see rag/decode.py)."""
 
     def __init__(self, name: str, config: Config, report: Report = silent) -> None:
-        weights = find_weights(name, report)
-        report(f"Loading {name}", 0, 0)
-        import transformers
-
-        folder = str(weights.folder)
-        try:
-            self.tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
-            self.model = transformers.AutoModelForCausalLM.from_pretrained(
-                folder, dtype=best_dtype(), local_files_only=True
-            ).to(best_device())
-            if weights.tuned:
-                merge(self.model, weights.tuned)
-        except Exception as error:
-            raise unloadable(name, "a chat model", error) from error
-        self.model.eval()
+        self.chat = load_chat(name, report)
         self._max_new_tokens = config.max_new_tokens
-        self.fingerprint = weights.fingerprint
+        self.fingerprint = self.chat.fingerprint
 
     def write(self, messages: Sequence[Message], stopped: Stopped = never) -> Iterator[Draft]:
         """See Writer. Raises ModelError if the model fails: out of memory, or a prompt longer than it can read."""
@@ -80,25 +66,12 @@ class TransformersWriter:
             ) from error
 
     def _decode(self, messages: Sequence[Message], stopped: Stopped) -> Iterator[Draft]:
-        ids = self.encode(messages)
+        chat, ids = self.chat, self.chat.encode(messages)
         copied = Copied("\n".join(message.content for message in messages))
         for written, text in decode(
-            self.model, self.tokenizer, ids, self._ends(), self._max_new_tokens, copied, stopped
+            chat.model, chat.tokenizer, ids, chat.ends(), self._max_new_tokens, copied, stopped
         ):
             yield Draft(text, self.fingerprint, len(ids), len(written))
-
-    def encode(self, messages: Sequence[Message]) -> list[int]:
-        """The tokens of the chat as the model was taught to read it, up to where it answers."""
-        if self.tokenizer.chat_template:
-            chat = [{"role": message.role, "content": message.content} for message in messages]
-            text = self.tokenizer.apply_chat_template(chat, tokenize=False, add_generation_prompt=True)
-            return list(self.tokenizer.encode(text, add_special_tokens=False))
-        return list(self.tokenizer.encode("\n\n".join(message.content for message in messages)))
-
-    def _ends(self) -> set[int]:
-        ends = self.model.generation_config.eos_token_id
-        listed = ends if isinstance(ends, list) else [ends]
-        return {end for end in [*listed, self.tokenizer.eos_token_id] if end is not None}
 
 
 class EndpointWriter:

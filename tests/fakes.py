@@ -2,12 +2,14 @@
 
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from rag.datatypes import Draft, Evidence, Hit
+from corpus.errors import ModelError
+from corpus.passages import sentences
+from rag.datatypes import Citation, Draft, Evidence, Hit
 from rag.prompt import Message
 from rag.read import Cuts, load_reader
 from rag.words import content
@@ -67,8 +69,8 @@ class OverlapScorer:
     def answers(self, question: str, passages: Sequence[str]) -> list[float]:
         return [self._logit(question, passage) for passage in passages]
 
-    def supports(self, sentence: str, texts: Sequence[str]) -> list[float]:
-        return [self._logit(sentence, text) for text in texts]
+    def supports(self, question: str, sentence: str, texts: Sequence[str]) -> list[float]:
+        return [self._logit(f"{question} {sentence}", text) for text in texts]
 
     def _logit(self, first: str, second: str) -> float:
         said, held = content(first), set(content(second))
@@ -79,7 +81,7 @@ class OpenReader:
     """The fitted reader with its cuts wide open: it wasn't fitted to the fakes' cosines and scores."""
 
     def __init__(self, refuse: float = 0.0) -> None:
-        self._reader = load_reader(HashEmbedder(), OverlapScorer())
+        self._reader = load_reader(HashEmbedder(), OverlapScorer(), OverlapScorer())
         self.fingerprint = "open-reader"
         self._refuse = refuse
 
@@ -94,6 +96,55 @@ class OpenReader:
 
     def support(self, question: str, sentence: str, texts: Sequence[str]) -> list[float]:
         return self._reader.support(question, sentence, texts)
+
+
+class WordReader:
+    """A passage answers as far as it holds the question's content words; so does each of its sentences."""
+
+    fingerprint = "word-reader"
+
+    def cuts(self, caution: str) -> Cuts:
+        return Cuts(refuse=0.3, partly=0.5, relevance=0.9, support=0.5)
+
+    def find(self, question: str, hits: Sequence[Hit]) -> list[Evidence]:
+        found = []
+        for hit in hits:
+            text = hit.passage.text
+            start, end = max(sentences(text), key=lambda span: _share(question, text[slice(*span)]))
+            citation = Citation(hit.passage.passage_id, hit.passage.start + start, hit.passage.start + end)
+            found.append(Evidence(hit, citation, _share(question, text)))
+        return sorted(found, key=lambda e: (-e.relevance, e.hit.rank))
+
+    def answerable(self, question: str, evidence: Sequence[Evidence]) -> float:
+        return evidence[0].relevance if evidence else 0.0
+
+    def support(self, question: str, sentence: str, texts: Sequence[str]) -> list[float]:
+        return [_share(sentence, text) for text in texts]
+
+
+def _share(said: str, text: str) -> float:
+    wanted = set(content(said))
+    return len(wanted & set(content(text))) / (len(wanted) or 1)
+
+
+class AskingWriter:
+    """Writes the question whose key stands in the last message, at the first or the second time of asking."""
+
+    fingerprint = "asking-writer"
+
+    def __init__(self, questions: Mapping[str, Sequence[str]]) -> None:
+        self.questions = questions
+        self.asked: list[str] = []
+
+    def write(self, messages: Sequence[Message], stopped: Stopped = never) -> Iterator[Draft]:
+        said = messages[-1].content
+        self.asked.append(said)
+        if "broken" in self.questions:
+            raise ModelError("The writer doesn't answer.", "Start it.")
+        turn = 1 if said.startswith("<note>") else 0
+        for key, texts in self.questions.items():
+            if key in said and len(texts) > turn:
+                yield Draft(texts[turn], self.fingerprint)
 
 
 def tiny_llama(layers: int) -> Any:

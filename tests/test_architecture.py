@@ -19,11 +19,11 @@ MAY_IMPORT: dict[str, set[str]] = {
 HEAVY = {"torch", "transformers", "sentence_transformers", "faiss", "gradio", "openai"}
 MAY_NAME = {  # the only files that know a heavy library
     "torch": {
-        *("rag/crossencoder.py", "rag/decode.py", "rag/lora.py", "rag/models.py"),
-        *(f"rag/train/{part}.py" for part in ("crossencoder", "embedder", "loop", "writer")),
+        *(f"rag/{module}.py" for module in ("chat", "crossencoder", "decode", "judge", "lora", "models", "tree")),
+        *(f"rag/train/{part}.py" for part in ("crossencoder", "embedder", "held", "loop", "writer")),
     },
     "transformers": {
-        *("rag/crossencoder.py", "rag/models.py", "rag/write.py"),
+        *("rag/chat.py", "rag/crossencoder.py", "rag/models.py"),
     },
     "sentence_transformers": {"rag/embed.py"},
     "faiss": {"rag/index.py"},
@@ -34,8 +34,8 @@ MAY_NAME = {  # the only files that know a heavy library
 ORDER = {
     "corpus": "errors insight places passages plaintext prose rows markdown readers database library".split(),
     "rag": (
-        "datatypes config models lora crossencoder words embed index retrieve followup read prompt decode write verify "
-        "pipeline train"
+        "datatypes config models lora tree prompt chat crossencoder judge words edits rules embed index retrieve followup read decode "
+        "write verify pipeline train"
     ).split(),
 }
 

@@ -87,7 +87,7 @@ def test_there_are_at_most_twenty_settings() -> None:
         ("endpoint_timeout", "inf", "endpoint_timeout can't be inf."),
         ("caution", "reckless", "caution can't be 'reckless'. Choose one of lenient, normal, strict."),
         ("retriever", "", "retriever can't be ''. Choose one of dense, lexical, fused."),
-        ("writer", " ", "writer can't be empty. Leave it out for the default, SmolLM2-135M-Instruct."),
+        ("writer", " ", "writer can't be empty. Leave it out for the default, footnoted-writer."),
     ],
 )
 def test_what_cannot_be_set_is_refused_in_a_sentence(name: str, value: str, sentence: str) -> None:

@@ -16,6 +16,7 @@ from rag.config import CHOICES, Config
 from rag.crossencoder import CrossEncoder, PairScorer
 from rag.embed import EMBEDDERS, Embedder, open_embedder
 from rag.index import INDEXES, ExactIndex, open_index
+from rag.judge import Judge
 from rag.models import silent
 from rag.prompt import Message
 from rag.retrieve import RETRIEVERS, retrieve
@@ -97,14 +98,17 @@ def check_scorer(scorer: PairScorer) -> None:
     train = "Night trains carry tourists, not commuters."
     right, wrong = scorer.answers("How fast do ovens at Harrow Mill lose heat?", [oven, train])
     assert right > wrong
-    right, wrong = scorer.supports("Night trains carry tourists, not commuters.", [train, oven])
+    right, wrong = scorer.supports("Who rides at night?", "Night trains carry tourists, not commuters.", [train, oven])
     assert right > wrong
-    assert scorer.answers("Why?", []) == scorer.supports("So.", []) == []
+    assert scorer.answers("Why?", []) == scorer.supports("Why?", "So.", []) == []
     texts = [train, f"{oven} " * 60, "", "é", oven]
     assert len(scorer.answers("Why? " * 300, texts)) == len(texts)
     together = scorer.answers("Who rides at night?", [oven, train])
     alone = [scorer.answers("Who rides at night?", [text])[0] for text in (oven, train)]
-    np.testing.assert_allclose(together, alone, atol=0.3)  # bfloat16, and another batch
+    np.testing.assert_allclose(together, alone, atol=0.3)  # bfloat16, and other texts beside it
+    together = scorer.supports("Who rides at night?", "Tourists do.", [oven, train])
+    alone = [scorer.supports("Who rides at night?", "Tourists do.", [text])[0] for text in (oven, train)]
+    np.testing.assert_allclose(together, alone, atol=0.3)
     assert scorer.fingerprint
 
 
@@ -113,8 +117,9 @@ def test_the_fake_scorer_keeps_the_contract() -> None:
 
 
 @pytest.mark.slow
-def test_the_crossencoder_keeps_the_contract() -> None:
-    check_scorer(CrossEncoder())
+@pytest.mark.parametrize("scorer", [CrossEncoder, Judge])
+def test_every_scorer_keeps_the_contract(scorer: Callable[[], PairScorer]) -> None:
+    check_scorer(scorer())
 
 
 @pytest.mark.slow
@@ -165,7 +170,7 @@ def test_the_quote_writer_writes_nothing() -> None:
 
 
 def writer_spec(kind: str, serve: Callable[[], str]) -> str:
-    return {"local": "SmolLM2-135M-Instruct", "quote": "quote"}.get(kind) or f"openai:{serve()}"
+    return {"local": Config().writer, "quote": "quote"}.get(kind) or f"openai:{serve()}"
 
 
 @pytest.mark.slow

@@ -7,6 +7,7 @@ import random
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -28,7 +29,9 @@ from rag.train.collections import (
 from rag.train.held import judge_embedder
 from rag.train.memo import MemoScorer, remember
 from rag.train.pairs import ANSWERS, SUPPORTS, Pair
-from rag.train.public import public_pairs, public_questions
+from rag.train.public import public_pairs, public_questions, public_sheets
+from rag.train.reliability import calibration_error, curve, diagram
+from rag.train.sheets import Branch, Sheet, lesson, sheets
 from rag.train.spoil import spoil
 from tests.fakes import OverlapScorer, tiny_llama
 
@@ -242,7 +245,7 @@ class Learners:
     def __init__(self) -> None:
         self.seen: list[Collection] = []
         self.pairs: list[Pair] = []
-        self.examples: list[writer.Example] = []
+        self.sheets: list[Sheet] = []
         self.read: set[str] = set()
 
     def embedder(self, collections: list[Collection], *rest: object) -> None:
@@ -251,8 +254,8 @@ class Learners:
     def crossencoder(self, public: list[Pair], passes: list[list[Pair]], *rest: object) -> None:
         self.pairs = [pair for pairs in passes for pair in pairs]
 
-    def writer(self, examples: list[writer.Example], *rest: object) -> None:
-        self.examples = examples
+    def writer(self, sheets: list[Sheet], *rest: object) -> None:
+        self.sheets = sheets
 
     def reader(self, collections: dict[str, Collection], *rest: object) -> None:
         self.read = {*collections}
@@ -263,9 +266,9 @@ def learners(monkeypatch: pytest.MonkeyPatch, folders: list[Path], tmp_path: Pat
     learners = Learners()
     for part in ("embedder", "crossencoder", "writer", "reader"):
         monkeypatch.setattr(f"rag.train.{part}.train", getattr(learners, part))
-    for name in ("public_pairs", "public_questions"):
+    for name in ("public_pairs", "public_questions", "public_sheets"):
         monkeypatch.setattr(command, name, lambda *arguments: [])
-    monkeypatch.setattr(command, "judge_writer", lambda examples: str)
+    monkeypatch.setattr(command, "judge_learner", lambda sheets: str)
 
     def nearest(collections: dict[str, Collection]) -> dict[str, list[str]]:
         ids = [i for collection in collections.values() for i in collection.insights]
@@ -280,7 +283,7 @@ def learners(monkeypatch: pytest.MonkeyPatch, folders: list[Path], tmp_path: Pat
 def test_no_part_learns_from_a_held_out_collection(learners: Learners, folders: list[Path]) -> None:
     trained = {*NAMES, "lemon"} - {"egg", "jam"}
     assert {collection.name for collection in learners.seen} == trained
-    read = " ".join(example.question + example.text + example.answer for example in learners.examples)
+    read = " ".join(map(str, learners.sheets))
     assert {name for name in [*NAMES, "lemon"] if name in read} == trained
     assert {name for name in trained if any(name in pair.first for pair in learners.pairs)} == trained
     read = " ".join(pair.first + pair.second for pair in learners.pairs)
@@ -591,12 +594,72 @@ def test_tensors_that_do_not_fit_are_refused(tmp_path: Path, name: str, said: st
 # ------------------------------------------------------------------------------------------------------- the writer
 
 
-def test_the_writer_learns_what_one_insight_supports_alone() -> None:
-    answers = (("It fell.", ("i1",)), ("Both fell.", ("i1", "i2")), ("It rose.", ("i2",)))
-    questions = [Question("What fell?", frozenset({"i1", "i2"}), answers), Question("Who?", frozenset())]
-    assert writer.examples_of([Collection("mill", INSIGHTS, questions)]) == [
-        writer.Example("What fell?", INSIGHTS["i1"], "It fell."),
-        writer.Example("What fell?", INSIGHTS["i2"], "It rose."),
+ONE = Collection(
+    "mill",
+    {f"i{n}": f"Rule {n} of the mill is hot." for n in range(4)},
+    [
+        Question(
+            "Which?",
+            frozenset({"i1", "i2"}),
+            (("Rule 1 is hot.", ("i1",)), ("Both are.", ("i1", "i2")), ("So is rule 2.", ("i2",))),
+            wrong="No rule is hot.",
+        ),
+        Question("Who?", frozenset(), near="i3"),
+        Question("What else?", frozenset({"i1"})),
+    ],
+    false=[("i1", "Rule 1 is cold.")],
+)
+
+
+@given(seed=st.integers(0, 99))
+def test_a_sheet_tells_what_its_insight_answers_and_supports(seed: int) -> None:
+    near = {question.text: ["i0", "i1", "i2", "i3"] for question in ONE.questions}
+    made = {sheet.text: sheet.branches for sheet in sheets({"mill": ONE}, near, random.Random(seed))}
+    asked = {branch.question: branch for branch in made[ONE.insights["i1"]]}
+    assert asked["Which?"].answered
+    assert asked["Which?"].gold == ("Rule 1 is hot.",)
+    assert "No rule is hot." in asked["Which?"].unsupported
+    spoilt = "Rule 1 is not hot.", "Rule 2 is hot.", "Rule 10 is hot.", "Rule 0 is hot.", "Rule 99 is hot."
+    known = {"No rule is hot.", "Both are.", "So is rule 2.", "Rule 1 is cold.", *spoilt}
+    assert all(said in known for branch in asked.values() for said in branch.unsupported)
+    assert "Rule 1 is cold." in [said for branch in asked.values() for said in branch.unsupported]
+    assert asked["What else?"] in (
+        Branch("What else?", True),
+        Branch("What else?", True, (), ("Rule 1 is cold.",)),
+    ), "an added paraphrase: answered, without a sentence to write"
+    (unanswered,) = (b for b in made[ONE.insights["i3"]] if b.question == "Who?")
+    assert unanswered == Branch("Who?", False)
+    for insight_id, text in ONE.insights.items():
+        for branch in made.get(text, ()):
+            gold = {q.text for q in ONE.questions if insight_id in q.gold}
+            assert branch.answered == (branch.question in gold)
+
+
+def test_a_lesson_labels_the_last_tokens_and_tells_what_to_write() -> None:
+    tokens_of = {"yes": [20, 21, 9], "no": [30, 9], "odd": [40, 9]}
+    branches = [Branch("one", True, ("yes",), ("no",)), Branch("two", False, (), ("odd",))]
+    made = lesson([[1, 2, 3, 10], [1, 2, 4, 10]], branches, tokens_of)
+    tokens = made.tree.tokens
+    assert [(tokens[place], label) for place, label in made.answers] == [(10, 1.0), (10, 0.0)]
+    assert [(tokens[place - 1], tokens[place], label) for place, label in made.supports] == [
+        (21, 9, 1.0),
+        (30, 9, 0.0),
+        (40, 9, 0.0),
+    ]
+    assert [(tokens[place], token) for place, token in made.told] == [(10, 20), (20, 21), (21, 9)]
+    assert made.told[0][0] == made.answers[0][0], "the first word is written after the prompt"
+
+
+def test_squad_makes_sheets_of_its_passages(tmp_path: Path) -> None:
+    rows = [
+        {"question": f"Q{n}?", "passages": [{"text": f"Text {n % 2}."}], "answerable": n < 2, "gold": []}
+        for n in range(3)
+    ]
+    with gzip.open(tmp_path / "qa_squad2_train.jsonl.gz", "wt") as stream:
+        stream.writelines(f"{json.dumps(row)}\n" for row in rows)
+    assert public_sheets(tmp_path) == [
+        Sheet("Text 0.", (Branch("Q0?", True), Branch("Q2?", False))),
+        Sheet("Text 1.", (Branch("Q1?", True),)),
     ]
 
 
@@ -643,15 +706,46 @@ def test_a_scorer_with_a_memory_judges_alike_and_keeps_questions_and_sentences_a
             self.judged += len(passages)
             return super().answers(question, passages)
 
-        def supports(self, sentence: str, texts: Sequence[str]) -> list[float]:
+        def supports(self, question: str, sentence: str, texts: Sequence[str]) -> list[float]:
             self.judged += len(texts)
-            return [-score for score in super().supports(sentence, texts)]
+            return [-score for score in super().supports(question, sentence, texts)]
 
     counting = Counting()
     scorer = MemoScorer(counting)
     texts = ["Loaves keep.", "Trains run."]
     for _ in range(2):
         assert scorer.answers("Do loaves keep?", texts) == [4.0, -4.0]
-        assert scorer.supports("Do loaves keep?", texts) == [-4.0, 4.0]
+        assert scorer.supports("", "Do loaves keep?", texts) == [-4.0, 4.0]
+        assert scorer.supports("Do trains run?", "Do loaves keep?", texts) == [-0.0, -0.0]
         assert scorer.answers("Do trains run?", texts) == [-4.0, 4.0]
-    assert counting.judged == 6
+    assert counting.judged == 8
+
+
+# ------------------------------------------------------------------------------------------------------- reliability
+
+
+@given(st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1))
+def test_the_curve_counts_every_case_once(cases: list[tuple[float, bool]]) -> None:
+    points = curve([p for p, _ in cases], [right for _, right in cases])
+    assert sum(count for *_, count in points) == len(cases)
+    assert sum(count * true for _, true, count in points) == pytest.approx(sum(right for _, right in cases))
+    assert [told for told, *_ in points] == sorted(told for told, *_ in points)
+    assert 0 <= calibration_error(points) <= 1
+
+
+def test_honest_probabilities_have_no_error_and_boasts_have_theirs() -> None:
+    honest = curve([0.25] * 4 + [0.75] * 4, [True, False, False, False, True, True, True, False])
+    assert calibration_error(honest) == 0
+    assert calibration_error(curve([0.9, 0.9], [True, False])) == pytest.approx(0.4)
+
+
+def test_the_diagram_shows_each_curve() -> None:
+    svg = diagram({"support": [(0.1, 0.0, 3), (0.9, 1.0, 12)], "answerable": [(0.5, 0.5, 4)]})
+    root = ElementTree.fromstring(svg)
+    circles = root.findall(".//{*}circle")
+    assert len(circles) == 3
+    low, high, middle = [(float(c.get("cx", "")), float(c.get("cy", "")), float(c.get("r", ""))) for c in circles]
+    assert low[0] < high[0] < middle[0]
+    assert low[1] > middle[1] > high[1]
+    assert low[2] < high[2]
+    assert "support: error 0.100, 15 cases" in svg

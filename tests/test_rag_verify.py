@@ -8,9 +8,12 @@ from hypothesis import strategies as st
 
 from corpus.insight import Insight, Passage, make_insight
 from corpus.passages import split_passages
+from rag.config import Config
 from rag.datatypes import Citation, Claim, Evidence, Hit, Verdict
+from rag.embed import open_embedder
 from rag.read import Logistic, LogisticReader, Reader, load_reader
-from rag.verify import broken_rule, check, complete, completed, locate, markers, quoted, without_markers
+from rag.rules import HARD, RULES, broken_rule, doubts, locate
+from rag.verify import check, complete, completed, markers, quoted, without_markers
 from tests.fakes import HashEmbedder, OpenReader, OverlapScorer
 
 LABELS = (
@@ -26,20 +29,30 @@ def evidence(text: str, insight_id: str = "i1") -> Evidence:
 
 @pytest.fixture
 def reader() -> Reader:
-    return load_reader(HashEmbedder(), OverlapScorer())
+    return load_reader(HashEmbedder(), OverlapScorer(), OverlapScorer())
+
+
+@pytest.fixture(scope="module")
+def real_reader() -> Reader:
+    return load_reader(open_embedder(Config().embedder))
 
 
 @pytest.mark.parametrize(
-    ("sentence", "why"),
+    ("rule", "sentence", "why"),
     [
-        ("Of the 40 labels she audited, 12 named the price.", "number 12"),
-        ("Of the labels that Ines Okafor audited, 11 named the price.", "name 'ines'"),
-        ("Of 40 labels that she audited, 11 did not name the price paid.", "denies"),
-        ("In 1994 she audited 40 labels.", "number 1994"),
+        ("number", "Of the 40 labels she audited, 12 named the price.", "number 12"),
+        ("number", "In 1994 she audited 40 labels.", "number 1994"),
+        ("name", "Of the labels that Ines Okafor audited, 11 named the price.", "name 'ines'"),
+        ("denial", "Of 40 labels that she audited, 11 did not name the price paid.", "denies"),
+        ("repeat", "She audited labels that audited labels.", "'audit' more often"),
+        ("absolute", "All labels named the price.", "'all'"),
+        ("foreign", "She audited 40 trousers.", "'trous'"),
     ],
 )
-def test_a_hard_rule_stops_it(sentence: str, why: str) -> None:
-    assert why in broken_rule(sentence, LABELS)
+def test_a_rule_tells_what_is_wrong(rule: str, sentence: str, why: str) -> None:
+    assert why in RULES[rule](sentence, LABELS)
+    assert bool(broken_rule(sentence, LABELS)) == (rule in HARD)
+    assert doubts(sentence, LABELS).get(f"doubt_{rule}", 1.0) == 1.0
 
 
 def test_a_number_must_count_the_same_thing() -> None:
@@ -57,7 +70,9 @@ def test_opposites_are_told_apart() -> None:
 
 
 def test_what_the_insight_says_breaks_no_rule() -> None:
-    assert broken_rule("Exporter Amparo Quines says that of 40 labels she audited 11 named the price.", LABELS) == ""
+    sentence = "Exporter Amparo Quines says that of 40 labels she audited 11 named the price."
+    assert broken_rule(sentence, LABELS) == ""
+    assert not any(doubts(sentence, LABELS).values())
 
 
 FALSE_PASSES = [  # what stands in the insight, and what a writer makes of it: nearly all of these once passed
@@ -79,13 +94,13 @@ FALSE_PASSES = [  # what stands in the insight, and what a writer makes of it: n
 
 
 @pytest.mark.parametrize(("insight", "draft"), FALSE_PASSES, ids=[draft[:30] for _, draft in FALSE_PASSES])
-@pytest.mark.parametrize("caution", ["lenient", "normal", "strict"])
-def test_what_the_insight_does_not_say_is_stopped(reader: Reader, insight: str, draft: str, caution: str) -> None:
-    cut = reader.cuts(caution).support
-    assert cut >= 0.5  # no caution turns the score off
-    question = "Is it illegal, and what was shown to protect whom?"
-    outcome = check(draft, question, [evidence(insight)], reader, cut)
-    assert not isinstance(outcome, Claim), outcome
+@pytest.mark.slow
+def test_what_the_insight_does_not_say_is_stopped(insight: str, draft: str, real_reader: Reader) -> None:
+    for caution in ("lenient", "normal", "strict"):
+        cut = real_reader.cuts(caution).support
+        assert cut >= 0.5  # no caution turns the score off
+        outcome = check(draft, "What do the notes say of it?", [evidence(insight)], real_reader, cut)
+        assert not isinstance(outcome, Claim), outcome
 
 
 def test_what_the_insight_says_word_for_word_is_shown(reader: Reader) -> None:
@@ -134,12 +149,12 @@ def test_how_a_draft_arrives_changes_nothing(pieces: list[str]) -> None:
 
 def test_a_sentence_is_judged_as_the_answer_to_its_question() -> None:
     class Keeper(OverlapScorer):
-        def supports(self, sentence: str, texts: Sequence[str]) -> list[float]:
-            assert sentence == "Did prices rise? No, they fell."
+        def supports(self, question: str, sentence: str, texts: Sequence[str]) -> list[float]:
+            assert (question, sentence) == ("Did prices rise?", "No, they fell.")
             return [float(len(text)) for text in texts]
 
-    weights = {"support": Logistic(-3.0, {"supports": 1.0})}
-    reader = LogisticReader(HashEmbedder(), Keeper(), weights, {}, "made up")
+    weights = {"support": Logistic(-6.0, {"supports": 1.0, "judge": 1.0})}
+    reader = LogisticReader(HashEmbedder(), Keeper(), Keeper(), weights, {}, "made up")
     low, even, high = reader.support("Did prices rise?", "No, they fell.", ["a", "abc", "abcde"])
     assert low < even == 0.5 < high
 

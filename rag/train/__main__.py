@@ -16,9 +16,10 @@ from corpus.errors import FootnotedError, UsageError
 from rag.models import SHIPPED
 from rag.train import crossencoder, embedder, reader, writer
 from rag.train.collections import all_pairs, held_out, load_collections, nearest
-from rag.train.held import judge_embedder, judge_scorer, judge_writer
+from rag.train.held import judge_embedder, judge_learner, judge_scorer
 from rag.train.loop import Say
-from rag.train.public import public_pairs, public_questions
+from rag.train.public import public_pairs, public_questions, public_sheets
+from rag.train.sheets import sheets
 
 FOLDERS = [Path("../shared/insightqa/train"), Path("eval/questions/train")]
 PUBLIC = Path("../shared/data/train")
@@ -57,12 +58,15 @@ def train_reader(options: Any, say: Say) -> None:
 
 
 def train_writer(options: Any, say: Say) -> None:
-    """The writer's low-rank deltas: writer.safetensors."""
+    """The writer's low-rank deltas and its two heads: writer.safetensors."""
     collections = load_collections(options.folders)
     held = held_out(options.folders[0])
-    examples = writer.examples_of([c for name, c in collections.items() if name not in held])
-    judge = judge_writer(writer.examples_of([collections[name] for name in sorted(held)]))
-    writer.train(examples, options.out / "writer.safetensors", judge, say, options.seed)
+    rng = random.Random(options.seed)
+    near = nearest(collections)
+    judged = sheets({name: collections[name] for name in sorted(held)}, near, random.Random(0))
+    seen = {name: collection for name, collection in collections.items() if name not in held}
+    taught = sheets(seen, nearest(seen), rng) + public_sheets(options.public)
+    writer.train(taught, options.out / "writer.safetensors", judge_learner(judged), say, options.seed)
 
 
 PARTS = {"embedder": train_embedder, "reader": train_reader, "writer": train_writer}

@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from rag.chat import HEADS
 from rag.prompt import build_prompt
 from rag.train.collections import Collection, claim_pairs
 from rag.train.pairs import ANSWERS, SUPPORTS, Pair, Score
-from rag.train.writer import Example
-from rag.write import Writer
+from rag.train.sheets import Sheet
+from rag.train.writer import Learner
 
 Encode = Callable[[Sequence[str]], Any]
 
@@ -89,16 +90,32 @@ def judge_scorer(
     return judge
 
 
-def judge_writer(examples: Sequence[Example], shown: int = 8) -> Callable[[Writer], str]:
-    """A few answers to read."""
-    chosen = random.Random(0).sample(list(examples), shown)
+def judge_learner(sheets: Sequence[Sheet], shown: int = 8) -> Callable[[Learner], str]:
+    """The two judgements' AUC on held-out sheets, and a few answers to read."""
+    written = [(sheet.text, branch) for sheet in sheets for branch in sheet.branches if branch.gold]
+    chosen = random.Random(0).sample(written, shown)
 
-    def judge(learner: Writer) -> str:
-        told = []
-        for example in chosen:
-            drafts = list(learner.write(build_prompt(example.question, example.text, 400)))
+    def judge(learner: Learner) -> str:
+        import torch
+        from sklearn.metrics import roc_auc_score
+
+        lessons = [learner.lesson(sheet) for sheet in sheets]
+        scores: list[list[float]] = [[], []]
+        labels: list[list[float]] = [[], []]
+        with torch.inference_mode():
+            for n in range(0, len(lessons), 2):
+                vectors = learner.hidden(lessons[n : n + 2])
+                for head, (logits, truth) in enumerate(learner.judged(lessons[n : n + 2], vectors)):
+                    scores[head] += logits.tolist()
+                    labels[head] += truth.tolist()
+        told = [
+            f"{name} {roc_auc_score(truth, score):.3f} of {len(truth)}"
+            for name, truth, score in zip(HEADS, labels, scores, strict=True)
+        ]
+        for text, branch in chosen:
+            drafts = list(learner.writer.write(build_prompt(branch.question, text, 400)))
             wrote = drafts[-1].text if drafts else ""
-            told.append(f"\n  asked: {example.question}\n  gold:  {example.answer}\n  wrote: {wrote}")
-        return "".join(told)
+            told.append(f"\n  asked: {branch.question}\n  gold:  {branch.gold[0]}\n  wrote: {wrote}")
+        return ", ".join(told)
 
     return judge

@@ -48,12 +48,13 @@ class MemoScorer:
     def __init__(self, scorer: PairScorer) -> None:
         self._scorer, self.fingerprint = scorer, scorer.fingerprint
         self._answers: dict[str, dict[str, float]] = {}
-        self._supports: dict[str, dict[str, float]] = {}
+        self._supports: dict[tuple[str, str], dict[str, float]] = {}
 
     def answers(self, question: str, passages: Sequence[str]) -> list[float]:
         """See PairScorer."""
         return remember(self._answers.setdefault(question, {}), passages, partial(self._scorer.answers, question))
 
-    def supports(self, sentence: str, texts: Sequence[str]) -> list[float]:
+    def supports(self, question: str, sentence: str, texts: Sequence[str]) -> list[float]:
         """See PairScorer."""
-        return remember(self._supports.setdefault(sentence, {}), texts, partial(self._scorer.supports, sentence))
+        known = self._supports.setdefault((question, sentence), {})
+        return remember(known, texts, partial(self._scorer.supports, question, sentence))

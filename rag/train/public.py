@@ -8,6 +8,7 @@ from typing import Any
 
 from corpus.passages import sentences
 from rag.train.pairs import ANSWERS, SUPPORTS, Pair
+from rag.train.sheets import Branch, Sheet
 from rag.train.spoil import spoil
 
 
@@ -45,6 +46,14 @@ def public_questions(folder: Path) -> list[tuple[str, str, tuple[str, ...]]]:
             if row["answerable"] and right:
                 rows.append((row["question"], right[0], near[:1]))
     return rows
+
+
+def public_sheets(folder: Path) -> list[Sheet]:
+    """The passages of SQuAD 2.0, each with its questions; those without an answer were written to look answered."""
+    asked: dict[str, list[Branch]] = {}
+    for row in _rows(folder / "qa_squad2_train.jsonl.gz"):
+        asked.setdefault(row["passages"][0]["text"], []).append(Branch(row["question"], bool(row["answerable"])))
+    return [Sheet(text, tuple(branches)) for text, branches in asked.items()]
 
 
 def _rows(file: Path) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ answerable) was fitted on all of them.
 
 import hashlib
 import json
+import random
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -21,12 +22,15 @@ from rag.crossencoder import CrossEncoder
 from rag.datatypes import Evidence, Hit
 from rag.embed import open_embedder
 from rag.index import open_index
-from rag.read import Cuts, Features, Logistic, LogisticReader, answerable_features, support_features
+from rag.judge import Judge
+from rag.read import FEW, Cuts, Features, Logistic, LogisticReader, answerable_features, close_features
 from rag.retrieve import retrieve
+from rag.rules import broken_rule, located
 from rag.train.collections import Collection
 from rag.train.loop import Say
 from rag.train.memo import Memo, MemoScorer
-from rag.verify import broken_rule, locate
+from rag.train.reliability import calibration_error, curve, diagram
+from rag.train.spoil import spoil
 from rag.words import content, numbers
 
 FOLDS = 5
@@ -81,7 +85,8 @@ def load_examples(
                     ranked = tuple(replace(hit, rank=rank) for rank, hit in enumerate(left, 1))
                     told = (frozenset[str](), (), "") if lacks else (question.gold, answers, question.wrong)
                     examples.append(Example(number % FOLDS, question.text, *told, ranked, lacks))
-    return examples, LogisticReader(embedder, MemoScorer(CrossEncoder(weights)), {}, {}, "unfitted")
+    scorer, judge = MemoScorer(CrossEncoder(weights)), MemoScorer(Judge())
+    return examples, LogisticReader(embedder, scorer, judge, {}, {}, "unfitted")
 
 
 Read = tuple[Example, list[Features], list[list[tuple[int, int]]], list[list[Features]]]
@@ -120,6 +125,18 @@ def relevance_rows(read: Sequence[Read], sentence: Logistic) -> list[Row]:
     ]
 
 
+def close_rows(examples: Sequence[Example], reader: LogisticReader) -> list[Row]:
+    """The few passages of each answerable question that the judge reads; gold ones are right."""
+    rows = []
+    for example in (example for example in examples if example.gold):
+        few = reader.read_closely(example.question, reader.first(example.question, example.hits)[:FEW])
+        rows += [
+            Row(features, e.hit.insight.insight_id in example.gold, example.fold)
+            for e, features in zip(few, close_features(few), strict=True)
+        ]
+    return rows
+
+
 def answerable_rows(examples: Sequence[Example], reader: LogisticReader) -> tuple[list[Row], list[list[Evidence]]]:
     """Every question with its best evidence; right if that evidence is gold."""
     rows, found = [], []
@@ -131,24 +148,34 @@ def answerable_rows(examples: Sequence[Example], reader: LogisticReader) -> tupl
     return rows, found
 
 
-def support_rows(examples: Sequence[Example], reader: LogisticReader) -> list[tuple[Row, bool]]:
-    """Gold sentences against their insight, `wrong` ones against the same, gold ones against another; and whether the
-    hard rules let it pass.
-    """
-    rows: list[tuple[Row, bool]] = []
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A sentence against a text: its row, whether it is wrong in a subtle way, and whether no hard rule stops it."""
+
+    row: Row
+    subtle: bool
+    passes: bool
+
+
+def support_rows(examples: Sequence[Example], reader: LogisticReader) -> list[Said]:
+    """Gold sentences against their insight, `wrong` and spoilt ones against the same, gold ones against another."""
+    rng = random.Random(0)
+    said = []
     for example in examples:
         texts = {hit.insight.insight_id: hit.insight.text for hit in example.hits}
         others = [text for i, text in texts.items() if i not in example.gold][:1]
-        pairs = [(text, texts[i], True) for text, i in example.answers if i in texts]
+        right = [(sentence, texts[i]) for sentence, i in example.answers if i in texts]
+        spoilt = [(spoil(sentence, text, rng), text) for sentence, text in right]
+        cases = [(sentence, text, True, False) for sentence, text in right]
+        cases += [(sentence, text, False, True) for sentence, text in spoilt if sentence]
         if example.wrong:
-            pairs += [(example.wrong, texts[i], False) for i in sorted(example.gold & texts.keys())]
-        pairs += [(text, other, False) for text, _ in example.answers[:1] for other in others]
-        for sentence, text, label in pairs:
-            (score,) = reader.scorer.supports(f"{example.question} {sentence}", [text])
-            features = support_features(sentence, text) | {"supports": score}
-            cited = " ".join(text[a:b] for a, b in locate(sentence, text))
-            rows.append((Row(features, label, example.fold), not broken_rule(sentence, cited)))
-    return rows
+            cases += [(example.wrong, texts[i], False, True) for i in sorted(example.gold & texts.keys())]
+        cases += [(sentence, text, False, False) for sentence, _ in example.answers[:1] for text in others]
+        for sentence, text, label, subtle in cases:
+            (features,) = reader.support_features(example.question, sentence, [text])
+            passes = not broken_rule(sentence, located(sentence, text))
+            said.append(Said(Row(features, label, example.fold), subtle, passes))
+    return said
 
 
 def fit(rows: Sequence[Row]) -> Logistic:
@@ -180,7 +207,8 @@ def auc(rows: Sequence[Row], scores: Sequence[float]) -> float:
 
 
 def train(collections: Mapping[str, Collection], held: set[str], out: Path, say: Say) -> None:
-    """Fit the four logistic models and the cuts, print what they are worth, and write reader.json into `out`."""
+    """Fit the five logistic models and the cuts, print what they are worth, and write reader.json and
+    reliability.svg into `out`."""
     config = Config()
     examples, blank = load_examples(collections, held, out / "crossencoder.safetensors", config)
     embedder = blank.embedder
@@ -198,7 +226,8 @@ def train(collections: Mapping[str, Collection], held: set[str], out: Path, say:
     read = read_answerable(examples, blank)
     judge("sentence", sentence_rows(read))
     judge("relevance", relevance_rows(read, models["sentence"]))
-    reader = LogisticReader(embedder, blank.scorer, models, {}, "fitting")
+    reader = LogisticReader(embedder, blank.scorer, blank.judge, models, {}, "fitting")
+    judge("close", close_rows(examples, reader))
     rows, found = answerable_rows(examples, reader)
     answerable = judge("answerable", rows)
     for lacks in ("", "gold", "topic"):
@@ -206,7 +235,7 @@ def train(collections: Mapping[str, Collection], held: set[str], out: Path, say:
         told = [Row({}, bool(examples[n].gold), 0) for n in kept]
         figures[f"auc_answerable_without_{lacks or 'attribute'}"] = round(auc(told, [answerable[n] for n in kept]), 4)
     supported = support_rows(examples, blank)
-    support = judge("support", [row for row, _ in supported])
+    support = judge("support", [said.row for said in supported])
 
     best = max(np.arange(0.05, 0.95, 0.01), key=lambda cut: _citation_f1(examples, found, float(cut)))
     say(f"relevance cut {best:.2f}: citation F1 {_citation_f1(examples, found, float(best)):.3f}")
@@ -216,10 +245,9 @@ def train(collections: Mapping[str, Collection], held: set[str], out: Path, say:
         lacks or "attribute": [p for p, e in zip(answerable, examples, strict=True) if not e.gold and e.lacks == lacks]
         for lacks in ("", "gold", "topic")
     }
-    wrong = [p for p, (row, passes) in zip(support, supported, strict=True) if not row.label and passes]
-    right = [p for p, (row, passes) in zip(support, supported, strict=True) if row.label and passes]
-    all_wrong = sum(not row.label for row, _ in supported)
-    all_right = sum(row.label for row, _ in supported)
+    right = [p for p, said in zip(support, supported, strict=True) if said.row.label and said.passes]
+    wrong = [p for p, said in zip(support, supported, strict=True) if said.subtle and said.passes]
+    all_right, all_wrong = sum(said.row.label for said in supported), sum(said.subtle for said in supported)
     cuts = {}
     for caution, share in FALSE_REFUSALS.items():
         refuse = float(np.quantile(asked, share))
@@ -235,6 +263,12 @@ def train(collections: Mapping[str, Collection], held: set[str], out: Path, say:
             figures[f"refused_without_{lacks}_{caution}"] = round(float(np.mean([p < refuse for p in scores])), 4)
         figures[f"gold_kept_{caution}"] = round(sum(p >= cut for p in right) / all_right, 4)
         figures[f"wrong_shown_{caution}"] = round(sum(p >= cut for p in wrong) / all_wrong, 4)
+    curves = {
+        "support": curve(support, [said.row.label for said in supported]),
+        "answerable": curve(answerable, [row.label for row in rows]),
+    }
+    (out / "reliability.svg").write_text(diagram(curves), encoding="utf-8")
+    figures |= {f"calibration_error_{name}": round(calibration_error(points), 4) for name, points in curves.items()}
     for name, figure in figures.items():
         say(f"{name:40} {figure:.3f}")
     data = {

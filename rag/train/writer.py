@@ -1,50 +1,97 @@
-"""Teaches SmolLM2-135M-Instruct, by LoRA, to word one insight as the answer to a question."""
+"""Teaches SmolLM2-135M-Instruct, by LoRA, three things at once: to word one insight as the answer to a question, to
+tell whether the insight answers it, and whether the insight supports a sentence.
+
+The two judgements are linear heads: the first on the prompt's last token, the second on the token that ends the
+sentence, so that both come out of the passes that writing makes anyway.
+"""
 
 import math
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rag.chat import HEADS
 from rag.config import Config
+from rag.judge import NOTE_TOKENS
 from rag.lora import SCALE
 from rag.models import best_device
 from rag.prompt import build_prompt
-from rag.train.collections import Collection
 from rag.train.loop import Say, batched, run, save
-from rag.write import TransformersWriter, Writer
+from rag.train.sheets import Lesson, Sheet, lesson
+from rag.tree import hidden
+from rag.write import TransformersWriter
 
 BASE = "SmolLM2-135M-Instruct"
 RATE = 1e-3
 RANK = 16
 FIRST_LAYER = 10  # of 30: the lower ones see words, which mean what they did
-BATCH = 8
-PART = 1.0  # of the examples: one pass takes 45 minutes on 2 cores
-MAX_TOKENS = 320
+BATCH = 2  # sheets, of some 15 judgements and 4 sentences each
+MAX_TOKENS = 1000  # of a sheet: its last branches are left out
 
 
-Row = tuple[list[int], list[int]]  # tokens of the prompt, tokens of the answer
+class Learner:
+    """The model while it is taught: its deltas and heads are what learns."""
 
+    def __init__(self, seed: int) -> None:
+        import torch
 
-@dataclass(frozen=True, slots=True)
-class Example:
-    """What the writer is given, and what it should write."""
+        torch.manual_seed(seed)
+        self.writer = TransformersWriter(BASE, Config())
+        self.chat = self.writer.chat
+        adapt(self.chat.model)
+        self.chat.model.to(best_device())
+        self.heads = torch.nn.Linear(self.chat.model.config.hidden_size, len(HEADS))
+        torch.nn.init.zeros_(self.heads.weight)
+        self.heads.to(best_device())
 
-    question: str
-    text: str
-    answer: str
+    def lesson(self, sheet: Sheet) -> Lesson:
+        """The sheet's tokens, as many branches as fit."""
+        sentences = {s for branch in sheet.branches for s in (*branch.gold, *branch.unsupported)}
+        tokenizer = self.chat.tokenizer
+        tokens_of = {
+            s: [*tokenizer.encode(s, add_special_tokens=False), tokenizer.eos_token_id] for s in sorted(sentences)
+        }
+        prompts = [self.chat.encode(build_prompt(b.question, sheet.text, NOTE_TOKENS)) for b in sheet.branches]
+        for kept in range(len(prompts), 0, -1):
+            made = lesson(prompts[:kept], sheet.branches[:kept], tokens_of)
+            if length(made) <= MAX_TOKENS:
+                break
+        return made
 
+    def hidden(self, lessons: Sequence[Lesson]) -> Any:
+        """The last layer's vectors, shape (lessons, tokens of the longest, width)."""
+        return hidden(self.chat.model.model, [made.tree for made in lessons])
 
-def examples_of(collections: Sequence[Collection]) -> list[Example]:
-    """Every gold sentence that one insight supports alone."""
-    return [
-        Example(question.text, collection.insights[cites[0]], sentence)
-        for collection in collections
-        for question in collection.questions
-        for sentence, cites in question.answers
-        if len(cites) == 1
-    ]
+    def judged(self, lessons: Sequence[Lesson], vectors: Any) -> list[tuple[Any, Any]]:
+        """For each head the logits and the labels of all lessons."""
+        import torch
+
+        found = []
+        for head, rows in enumerate(([made.answers for made in lessons], [made.supports for made in lessons])):
+            places = [(n, place, label) for n, row in enumerate(rows) for place, label in row]
+            at, places_, labels = zip(*places, strict=True) if places else ((), (), ())
+            logits = self.heads(vectors[list(at), list(places_)].float())[:, head]
+            found.append((logits, torch.tensor(labels, device=logits.device)))
+        return found
+
+    def loss(self, lessons: Sequence[Lesson]) -> Any:
+        """Of the sentences' tokens, and of both judgements, each as a mean."""
+        import torch
+
+        vectors = self.hidden(lessons)
+        total = 0.0
+        for logits, labels in self.judged(lessons, vectors):
+            if len(labels):
+                total = total + torch.nn.functional.binary_cross_entropy_with_logits(logits, labels)
+        told = [(n, place, token) for n, made in enumerate(lessons) for place, token in made.told]
+        if told:
+            at, places, tokens = zip(*told, strict=True)
+            logits = self.chat.model.lm_head(
+                vectors[list(at), list(places)]
+            ).float()  # only there: the vocabulary is large
+            total = total + torch.nn.functional.cross_entropy(logits, torch.tensor(tokens, device=logits.device))
+        return total
 
 
 def adapt(model: Any) -> None:
@@ -68,42 +115,20 @@ def _with_delta(layer: Any, inputs: tuple[Any], output: Any) -> Any:
     return output + SCALE * (x @ layer.A.T.to(x.dtype)) @ layer.B.T.to(x.dtype)
 
 
-def train(examples: Sequence[Example], out: Path, judge: Callable[[Writer], str], say: Say, seed: int = 0) -> None:
-    """Writes the deltas to `out`; the loss counts the answer's tokens alone."""
-    import torch
-
-    torch.manual_seed(seed)
-    learner = TransformersWriter(BASE, Config())
-    model, tokenizer = learner.model, learner.tokenizer
-    adapt(model)
-    model.to(best_device())
-    end = tokenizer.eos_token_id
-
-    rows = []
-    for example in examples:
-        prompt = learner.encode(build_prompt(example.question, example.text, MAX_TOKENS))
-        answer = [*tokenizer.encode(example.answer, add_special_tokens=False), end]
-        if len(prompt) + len(answer) <= MAX_TOKENS:
-            rows.append((prompt, answer))
-
-    def loss_of(batch: Sequence[Row]) -> Any:
-        longest = max(map(length, batch))
-        ids = torch.full((len(batch), longest), end)
-        labels = torch.full((len(batch), longest), -100)
-        for n, (prompt, answer) in enumerate(batch):  # padding on the right: no position before it sees it
-            ids[n, : len(prompt) + len(answer)] = torch.tensor(prompt + answer)
-            labels[n, len(prompt) : len(prompt) + len(answer)] = torch.tensor(answer)
-        hidden = model.model(input_ids=ids.to(model.device), use_cache=False).last_hidden_state[:, :-1]
-        wanted = labels[:, 1:].to(model.device)
-        told = wanted != -100
-        logits = model.lm_head(hidden[told]).float()  # only where an answer stands: the vocabulary is large
-        return torch.nn.functional.cross_entropy(logits, wanted[told])
-
-    batches = batched(rows, length, BATCH, random.Random(seed))[: round(PART * len(rows) / BATCH)]
-    run(batches, loss_of, {"": model}, RATE, out.with_suffix(".part"), say, lambda: judge(learner), 150)
-    save({"": model}, out)
+def train(
+    sheets: Sequence[Sheet], out: Path, judge: Callable[[Learner], str], say: Say, seed: int = 0, passes: float = 1.0
+) -> None:
+    """Writes the deltas and the heads to `out`."""
+    learner = Learner(seed)
+    lessons = [learner.lesson(sheet) for sheet in sheets]
+    say(f"{len(lessons)} sheets, {sum(map(length, lessons)):,} tokens")
+    batches = batched(lessons, length, BATCH, random.Random(seed))
+    batches = batches[: round(passes * len(batches))]
+    modules = {"": learner.chat.model, "heads": learner.heads}
+    run(batches, learner.loss, modules, RATE, out.with_suffix(".part"), say, lambda: judge(learner), 200)
+    save(modules, out)
 
 
-def length(row: Row) -> int:
+def length(made: Lesson) -> int:
     """In tokens."""
-    return sum(map(len, row))
+    return len(made.tree.tokens)
