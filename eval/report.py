@@ -2,34 +2,29 @@
 
 import random
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-# What each measure is called in a report; a measure without an entry here is shown under its own name.
+from eval.measures import MEASURES, OLD_NAMES
+from eval.stages import STAGES
+from eval.summary import interval_text
+from eval.summary import number as with_unit
+
+if TYPE_CHECKING:
+    from eval.intervals import Estimate
+
+# What each measure says, and where it isn't plain which side is good, that too.
 MEANINGS = {
-    "recall@1": "gold insights retrieved first",
-    "recall@5": "gold insights among the first 5",
-    "recall@20": "gold insights among the first 20",
-    "ndcg@10": "order of the first 10, discounted",
-    "rr@10": "1 / rank of the first gold insight",
-    "citation_precision": "citations shown that are gold",
-    "citation_recall": "gold insights cited",
-    "refusal_rate": "unanswerable questions refused",
-    "false_refusal_rate": "answerable questions refused (low is good)",
-    "answerable_auc": "answerable told from unanswerable (area under the ROC curve)",
-    "short_answer": "answers that hold the short answer",
-    "unsupported_rate": "sentences that fail an independent check (low is good)",
-    "prose_rate": "answers that are not only quotes",
-    "seconds_p50": "seconds a question: half take no longer",
-    "seconds_p95": "seconds a question: 95% take no longer",
+    name: measure.meaning + ("" if measure.higher or name.startswith(("seconds", "tokens")) else " (low is good)")
+    for name, measure in MEASURES.items()
 }
 _COLUMNS: dict[str, Callable[[Mapping[str, Any]], Any]] = {
     "type": lambda row: row["type"],
     "questions": lambda row: row["questions"],
-    "recall@5": lambda row: row["recall@5"],
+    "R@5": lambda row: row["R@5"],
     "cite prec": lambda row: row["citation_precision"],
     "cite rec": lambda row: row["citation_recall"],
     # Of unanswerable questions a high share is good, of all others a low one.
-    "refused": lambda row: row["refusal_rate"] if row["false_refusal_rate"] is None else row["false_refusal_rate"],
+    "refused": lambda row: row["refusal_recall"] if row["false_refusal_rate"] is None else row["false_refusal_rate"],
     "short": lambda row: row["short_answer"],
     "prose": lambda row: row["prose_rate"],
 }
@@ -37,17 +32,32 @@ _COLUMNS: dict[str, Callable[[Mapping[str, Any]], Any]] = {
 
 def table(results: Mapping[str, Any]) -> str:
     """For the terminal: aligned, at most 80 columns wide as long as the types' names are short."""
-    measures = [(name, _number(value), MEANINGS.get(name, "")) for name, value in results["measures"].items()]
+    measures = [(name, _number(value), MEANINGS.get(name, "")) for name, value in _named(results["measures"]).items()]
     return (
         "\n\n".join((_provenance(results), _aligned(measures), _aligned(_by_type(results)))) + _failures(results) + "\n"
     )
 
 
-def markdown(results: Mapping[str, Any]) -> str:
-    """For LOG.md and README.md."""
+def markdown(
+    results: Mapping[str, Any],
+    found: "Mapping[str, Estimate | None] | None" = None,
+    stages: Mapping[str, int] | None = None,
+) -> str:
+    """For LOG.md and README.md.
+
+    `found` are the measures with their intervals (`eval.intervals.estimates`), which then stand in the place of the
+    file's own values; `stages` how many questions ended in which (`eval.stages.count_stages`).
+    """
     measures = [("measure", "value", "what it is")]
-    measures += [(f"`{name}`", _number(value), MEANINGS.get(name, "")) for name, value in results["measures"].items()]
-    return "\n\n".join((_provenance(results), _piped(measures), _piped(_by_type(results)))) + _failures(results) + "\n"
+    measures += [
+        (f"`{name}`", _number(value), MEANINGS.get(name, "")) for name, value in _named(results["measures"]).items()
+    ]
+    parts = [_provenance(results), _piped(measures if found is None else _with_intervals(found))]
+    if found is not None:
+        parts.append("Intervals: 95%, by a bootstrap over the questions; “all alike” where all of them score the same.")
+    parts.append(_piped(_by_type(results)))
+    parts += [_piped(_by_stage(stages))] if stages else []
+    return "\n\n".join(parts) + _failures(results) + "\n"
 
 
 def drawn(results: Mapping[str, Any], count: int, seed: int) -> str:
@@ -74,17 +84,38 @@ def _ids(ids: Sequence[str]) -> str:
 
 
 def _provenance(results: Mapping[str, Any]) -> str:
-    commit = (results["commit"][:12] or "unknown") + (" with changes" if results["dirty"] else "")
-    machine = results["machine"]
+    commit = str(results.get("commit") or "unknown")[:12] + (" with changes" if results.get("dirty") else "")
+    machine, library = (results.get(name) or {} for name in ("machine", "library"))
+    date = str(results.get("date") or "")[:10] or "a day unknown"
+    settings = results.get("config_fingerprint") or "unknown"
     return (
-        f"{results['questions']} questions to {results['library']['insights']} insights on {results['date'][:10]}\n"
-        f"commit {commit}, settings {results['config_fingerprint']}; {machine['cores']} cores, {machine['cpu']}"
+        f"{results['questions']} questions to {library.get('insights', '?')} insights on {date}\n"
+        f"commit {commit}, settings {settings}; {machine.get('cores', '?')} cores, {machine.get('cpu', 'unknown')}"
     )
 
 
+def _with_intervals(found: "Mapping[str, Estimate | None]") -> list[Sequence[str]]:
+    lines = [
+        (f"`{name}`", with_unit(name, each.value), interval_text(name, each.interval), MEANINGS.get(name, ""))
+        for name, each in found.items()
+        if each is not None
+    ]
+    return [("measure", "value", "95% interval", "what it is"), *lines]
+
+
+def _by_stage(stages: Mapping[str, int]) -> list[Sequence[str]]:
+    counted = [(stage, STAGES[stage], str(count)) for stage, count in stages.items() if count]
+    return [("stage", "what it means", "questions"), *counted]
+
+
 def _by_type(results: Mapping[str, Any]) -> list[Sequence[str]]:
-    groups = [{"type": name, **group} for name, group in results["by_type"].items()]
+    groups = [{"type": name, **_named(group)} for name, group in results["by_type"].items()]
     return [tuple(_COLUMNS), *(tuple(_number(column(group)) for column in _COLUMNS.values()) for group in groups)]
+
+
+def _named(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Values by the names that measures have now, also those of an older file."""
+    return {OLD_NAMES.get(name, name): value for name, value in values.items()}
 
 
 def _failures(results: Mapping[str, Any]) -> str:

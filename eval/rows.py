@@ -1,11 +1,12 @@
 """What is kept of one asked question: enough to compute every measure again, long after the run."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from eval.questions import Question
+from eval.spans import Span
 from eval.text import is_grounded, is_verbatim
 from rag.datatypes import Answer, Claim, Status
 
@@ -24,6 +25,7 @@ class ShownClaim:
     support: float
     verbatim: bool  # a copy from an insight that it cites
     grounded: bool  # passes the independent rule, eval.text.is_grounded
+    spans: tuple[Span, ...] = ()  # the characters it cites, each stretch once; older files lack them
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,11 @@ class Row:
     error: str = ""
     gold_answer: str = ""
     probability: float = 0.0  # the reader's, that the library answers the question
+    # What older files lack: nothing of it can be told from them.
+    grades: tuple[int, ...] = ()  # how relevant each gold insight is; without them each is 1
+    gold_spans: tuple[Span, ...] = ()  # the characters that answer, where that is known
+    tokens: Mapping[str, int] | None = None  # "prompt" and "completion", of all that the writer was asked
+    dropped: tuple[str, ...] = ()  # each sentence of the writer that wasn't shown, and why
 
     @property
     def refused(self) -> bool:
@@ -65,12 +72,16 @@ class Row:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Row":
-        """The row again from a result file."""
-        claims = tuple(ShownClaim(**{**claim, "cited": tuple(claim["cited"])}) for claim in data["claims"])
+        """The row again from a result file, also one of an older form."""
+        fields = {name: value for name, value in data.items() if name != "id"}
         lists = {name: tuple(data[name]) for name in ("gold", "cited", "retrieved")}
-        return cls(
-            **{**{k: v for k, v in data.items() if k != "id"}, **lists, "claims": claims, "question_id": data["id"]}
+        lists |= {name: tuple(data.get(name, ())) for name in ("grades", "dropped")}
+        gold_spans = _spans(data.get("gold_spans", ()))
+        claims = tuple(
+            ShownClaim(**{**claim, "cited": tuple(claim["cited"]), "spans": _spans(claim.get("spans", ()))})
+            for claim in data["claims"]
         )
+        return cls(**{**fields, **lists, "claims": claims, "gold_spans": gold_spans, "question_id": data["id"]})
 
 
 def answered_row(question: Question, answer: Answer, seconds: float) -> Row:
@@ -87,6 +98,8 @@ def answered_row(question: Question, answer: Answer, seconds: float) -> Row:
         retrieved=tuple(dict.fromkeys(hit.insight.insight_id for hit in answer.hits))[:DEPTH],
         stages=dict(answer.trace.seconds),
         probability=answer.trace.answerable,
+        tokens={name: answer.trace.tokens.get(name, 0) for name in ("prompt", "completion")},
+        dropped=answer.trace.dropped,
     )
 
 
@@ -112,6 +125,8 @@ def _bare(question: Question, seconds: float, status: Outcome) -> Row:
         gold=question.gold,
         short=question.short,
         gold_answer=question.answer,
+        grades=question.grades,
+        gold_spans=question.spans,
         status=status,
         seconds=seconds,
     )
@@ -121,6 +136,7 @@ def _shown(claim: Claim, texts: Mapping[str, tuple[str, str]]) -> ShownClaim:
     # A citation of a passage that isn't among the hits breaks the contract; it is kept, as a citation of nothing.
     cited = [texts.get(citation.passage_id, (citation.passage_id, "")) for citation in claim.citations]
     sources = [text for _, text in cited]
+    spans = [(id_, citation.start, citation.end) for (id_, _), citation in zip(cited, claim.citations, strict=True)]
     return ShownClaim(
         text=claim.text,
         cited=tuple(dict.fromkeys(id_ for id_, _ in cited)),
@@ -128,4 +144,9 @@ def _shown(claim: Claim, texts: Mapping[str, tuple[str, str]]) -> ShownClaim:
         support=claim.support,
         verbatim=any(is_verbatim(claim.text, source) for source in sources),
         grounded=is_grounded(claim.text, sources),
+        spans=tuple(dict.fromkeys(spans)),
     )
+
+
+def _spans(items: Iterable[Sequence[Any]]) -> tuple[Span, ...]:
+    return tuple((str(id_), int(start), int(end)) for id_, start, end in items)

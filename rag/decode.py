@@ -10,11 +10,12 @@ from typing import Any
 
 LOOKUP = 8  # tokens guessed at once
 TRIED = 24  # likeliest tokens tried before the end is forced
+_GENDERED = frozenset("he she him his her hers himself herself".split())  # who that is the source must say
 _EDGES = "\"'“”‘’()[]{}.,;:!?…—–-$€£%*"
 
 
 class Copied:
-    """Whether a text keeps to a source: each word with a digit or a capital must stand in it."""
+    """Whether a text keeps to a source: each word with a digit or a capital must stand in it, and so must he or she."""
 
     def __init__(self, source: str) -> None:
         self._chunks = {form for chunk in source.split() for form in (chunk.casefold(), chunk.casefold().strip(_EDGES))}
@@ -30,6 +31,8 @@ class Copied:
         for n, chunk in enumerate(chunks):
             first = start == 0 or before[:start].rstrip()[-1:] in ".!?:" if n == 0 else chunks[n - 1][-1:] in ".!?:"
             bare = chunk.casefold().strip(_EDGES)
+            if bare in _GENDERED and bare not in self._chunks:
+                return False  # at once: what else may begin like that is seldom meant
             if not re.search(r"\d", chunk) and (first or not re.search(r"[A-Z]", chunk)):
                 continue
             if grown and n == len(chunks) - 1 and (chunk.casefold() in self._beginnings or bare in self._beginnings):

@@ -36,10 +36,10 @@ MOST_BEFORE = 4  # words of a subject, for which a pronoun or a bare surname sta
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A word, its stem, and where it stands."""
+    """A word, what it is compared by, and where it stands."""
 
     text: str
-    stem: str
+    form: str
     start: int
     end: int
 
@@ -55,7 +55,7 @@ def unsafe_edit(sentence: str, source: str) -> str:
     said, held = _words(sentence), _words(source)
     if not said or not held:
         return "there is nothing to compare"
-    blocks = SequenceMatcher(None, [w.stem for w in held], [w.stem for w in said], autojunk=False).get_matching_blocks()
+    blocks = SequenceMatcher(None, [w.form for w in held], [w.form for w in said], autojunk=False).get_matching_blocks()
     blocks = [block for block in blocks if block.size]
     if not blocks:
         return "it isn't made from what it would cite"
@@ -83,7 +83,12 @@ def unsafe_edit(sentence: str, source: str) -> str:
 
 
 def _words(text: str) -> list[Word]:
-    return [Word(m.group(), stem(m.group()), m.start(), m.end()) for m in _WORD.finditer(text)]
+    return [Word(m.group(), _form(m.group()), m.start(), m.end()) for m in _WORD.finditer(text)]
+
+
+def _form(word: str) -> str:
+    """What makes two words the same: the number they tell, else the stem."""
+    return " ".join(sorted(numbers(word))) or stem(word)
 
 
 def _opens(held: Sequence[Word], at: int, source: str) -> bool:

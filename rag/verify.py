@@ -1,8 +1,8 @@
 """Draft to claims: every sentence is checked against the evidence before anybody sees it.
 
 Two checks, and a sentence needs both: hard rules, which no model can override (above all: it must be a harmless edit of
-what the insight says), and the reader's probability that the text supports it. The program decides what is cited; a marker in the draft is taken off. What fails is mended (the
-quote takes its place) or dropped, and the trace says why.
+what the insight says), and the reader's probability that the text supports it. The program decides what is cited; a
+marker in the draft is taken off. What fails is mended (the quote takes its place) or dropped, and the trace says why.
 """
 
 import re

@@ -34,8 +34,8 @@ MAY_NAME = {  # the only files that know a heavy library
 ORDER = {
     "corpus": "errors insight places passages plaintext prose rows markdown readers database library".split(),
     "rag": (
-        "datatypes config models lora tree prompt chat crossencoder judge words edits rules embed index retrieve followup read decode "
-        "write verify pipeline train"
+        "datatypes config models lora tree prompt chat crossencoder judge words edits rules embed index retrieve "
+        "followup read decode write verify pipeline train"
     ).split(),
 }
 

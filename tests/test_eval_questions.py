@@ -1,13 +1,17 @@
 """Folders of questions: what is read, what may be missing, and what a bad file is told."""
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from corpus.errors import UsageError
-from eval.questions import load_folder, merge_insights, sample
+from corpus.insight import make_insight
+from eval.questions import Question, load_folder, merge_insights, sample, unite_twins, with_spans
 from rag.datatypes import Turn
 
 RAIL: dict[str, Any] = {
@@ -87,12 +91,24 @@ def test_unknown_types_and_plain_answers_pass_through(tmp_path: Path) -> None:
         ),
         ({"questions": [{"id": "q", "type": "unanswerable", "question": "A?", "answer": "B."}]}, "but has an answer"),
         ({"questions": [{"question": "A?", "history": ["Before."]}]}, "'question' was expected"),
+        ({"questions": [{"question": "A?", "answerable": "no"}]}, "'answerable' is neither true nor false"),
     ],
 )
 def test_a_bad_file_is_named_with_the_reason(tmp_path: Path, content: object, reason: str) -> None:
     with pytest.raises(UsageError, match=r"bad\.json") as caught:
         load_folder(write(tmp_path, bad=content))
     assert reason in str(caught.value)
+
+
+def test_gold_may_be_named_without_an_answer(tmp_path: Path) -> None:
+    data = {"insights": [{"id": "a", "text": "Acid."}], "questions": [{"question": "Why?", "gold": ["a", "a"]}]}
+    (bread,) = load_folder(write(tmp_path, bread=data))
+    assert (bread.questions[0].gold, bread.questions[0].answerable) == (("a",), True)
+
+
+def test_text_that_cannot_be_written_is_mended(tmp_path: Path) -> None:
+    (bread,) = load_folder(write(tmp_path, bread='{"questions": [{"question": "Half \\ud83d?"}]}'))
+    assert bread.questions[0].text == "Half ??"
 
 
 def test_a_file_that_is_not_utf8_is_named(tmp_path: Path) -> None:
@@ -149,3 +165,61 @@ def test_a_sample_is_spread_over_types_and_collections(tmp_path: Path) -> None:
     assert sorted(question.type for question in every_sixth) == ["direct"] * 3 + ["terse"], "a stride can't miss a type"
     with pytest.raises(UsageError, match="at least 1"):
         sample(questions, 0)
+
+
+def questions_of(**counts: int) -> list[Question]:
+    """That many questions of each type, in turn."""
+    made = [(type_, n) for type_, count in counts.items() for n in range(count)]
+    made.sort(key=lambda pair: pair[1])
+    return [Question(f"{type_}{n}", type_, "Why?", (), (), "", "", True, "c") for type_, n in made]
+
+
+def test_a_seed_draws_other_questions_in_the_same_shares() -> None:
+    questions = questions_of(direct=30, multi=20, terse=10)
+    drawn = [sample(questions, 12, seed) for seed in range(200)]
+    assert drawn[7] == sample(questions, 12, 7), "the same ones for a seed"
+    assert drawn[7] == sample(questions[::-1], 12, 7)[::-1], "whatever the order of the file"
+    for chosen in drawn:
+        assert len({question.question_id for question in chosen}) == 12
+        assert chosen == [question for question in questions if question in chosen], "in their order"
+        counts = Counter(question.type for question in chosen)
+        assert abs(counts["direct"] - 6) <= 1
+        assert abs(counts["multi"] - 4) <= 1
+        assert abs(counts["terse"] - 2) <= 1
+    often = Counter(question.question_id for chosen in drawn for question in chosen)
+    assert len(often) == 60, "each question has its turn"
+    assert max(often.values()) < 75, "and none is favoured: 40 of 200 are expected, 75 are six deviations more"
+
+
+@given(sizes=st.lists(st.integers(0, 9), min_size=1, max_size=6), limit=st.integers(1, 60), seed=st.integers(-5, 10**9))
+def test_a_draw_has_as_many_as_asked_for(sizes: list[int], limit: int, seed: int) -> None:
+    questions = questions_of(**{f"t{n}": size for n, size in enumerate(sizes)})
+    chosen = sample(questions, limit, seed)
+    assert len({question.question_id for question in chosen}) == len(chosen) == min(limit, len(questions))
+
+
+def test_a_text_counts_once_whatever_its_id() -> None:
+    first, twin = make_insight("Acid slows mould.", insight_id="a"), make_insight("ACID  slows mould.", insight_id="b")
+    other = make_insight("Steam makes crust.", insight_id="c")
+    asked = Question(
+        *("q", "direct", "Why?", (), ("b", "c", "a"), "", "acid", True, "bread"),
+        grades=(1, 3, 2),
+        spans=(("b", 0, 18),),
+        among=("b", "c"),
+        without=("b",),
+    )
+    plain = Question("p", "direct", "How?", (), ("c",), "", "", True, "bread", spans=(("c", 0, 18),))
+    insights, (moved, same), went = unite_twins([first, other, twin], [asked, plain])
+    assert (insights, went, same) == ([first, other], 1, plain)
+    assert (moved.gold, moved.grades) == (("a", "c"), (2, 3)), "the better grade of the two copies"
+    assert (moved.among, moved.without, moved.spans) == (("a", "c"), ("a",), ())
+    assert unite_twins([first, other], [asked]) == ([first, other], [asked], 0)
+
+
+def test_spans_are_told_where_they_lack() -> None:
+    bread = make_insight("Acid slows mould. Steam makes crust.", insight_id="a")
+    told = Question("q", "direct", "Why?", (), ("a",), "", "acid", True, "c")
+    given_ = Question("r", "direct", "Why?", (), ("a",), "", "acid", True, "c", spans=(("a", 3, 4),))
+    elsewhere = Question("s", "direct", "Why?", (), ("b",), "", "acid", True, "c")
+    spans = [question.spans for question in with_spans([told, given_, elsewhere], [bread])]
+    assert spans == [(("a", 0, 17),), (("a", 3, 4),), ()]

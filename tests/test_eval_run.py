@@ -5,8 +5,8 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +14,14 @@ import pytest
 
 from corpus.errors import UsageError
 from corpus.insight import Insight, Passage, make_insight
-from corpus.library import Library
+from corpus.library import Library, open_library
 from eval.cli import add_arguments, add_show_arguments, main, show
 from eval.measures import MEASURES
 from eval.questions import Question
 from eval.report import markdown, table
 from eval.rows import Row, answered_row
-from eval.run import AnswerFn, evaluate, results, run, summarise, without_paths, write_json
+from eval.run import evaluate, results, run, summarise, without_paths, write_json
+from eval.session import Session
 from rag.config import Config
 from rag.datatypes import Answer, Citation, Claim, Hit, Status, Trace, Turn, Verdict
 from rag.models import Report
@@ -85,7 +86,7 @@ def test_a_failure_is_a_row() -> None:
     rows = run([ask("broken?"), ask("How idle?")], scripted)
     assert [row.status for row in rows] == ["error", "answered"]
     assert rows[0].error == "OSError: no such file: weights.bin", "without the folders of this machine"
-    assert summarise(rows)["recall@5"] == 0.5
+    assert summarise(rows)["R@5"] == 0.5
     assert summarise(rows)["citation_precision"] == 0.25
 
 
@@ -100,6 +101,31 @@ def test_a_citation_of_an_unknown_passage_is_kept_and_supports_nothing() -> None
 def test_a_row_survives_a_result_file(text: str) -> None:
     (row,) = run([ask(text)], scripted)
     assert Row.from_json(json.loads(json.dumps(row.to_json()))) == row
+
+
+def test_what_cannot_be_written_down_is_a_failure() -> None:
+    def odd(question: str, history: Sequence[Turn]) -> Answer:
+        text = "a\ud800b" if question == "half?" else "Idle."
+        claim = Claim(text, (), float("nan"), Verdict.SUPPORTED)
+        return Answer(question, Status.ANSWERED, (claim,), hits=hits(FREIGHT))
+
+    def failing(question: str, history: Sequence[Turn]) -> Answer:
+        raise ValueError("no file \udcff")
+
+    rows = [*run([ask("half?"), ask("nan?")], odd), *run([ask("lone?")], failing)]
+    assert [row.status for row in rows] == ["error"] * 3
+    json.dumps([row.to_json() for row in rows], ensure_ascii=False, allow_nan=False).encode()
+
+
+def test_preparing_is_not_timed_and_its_faults_are_the_questions() -> None:
+    def prepare(question: Question) -> None:
+        time.sleep(0.2)
+        if question.text == "hidden?":
+            raise OSError("the disk is full")
+
+    rows = run([ask("How idle?"), ask("hidden?")], scripted, prepare=prepare)
+    assert rows[0].seconds < 0.15
+    assert rows[1].error == "OSError: the disk is full"
 
 
 def test_progress_is_reported() -> None:
@@ -119,8 +145,8 @@ def test_results_say_how_they_came_about() -> None:
     assert data["questions"] == len(data["rows"]) == 3
     assert {"id", "type", "status", "cited"} <= data["rows"][0].keys()
     assert data["by_type"]["unanswerable"]["questions"] == 1
-    assert data["by_type"]["unanswerable"]["refusal_rate"] == 1.0
-    assert data["by_type"]["direct"]["refusal_rate"] is None
+    assert data["by_type"]["unanswerable"]["refusal_recall"] == 1.0
+    assert data["by_type"]["direct"]["refusal_recall"] is None
     assert data["by_answerable"]["answerable"]["false_refusal_rate"] == 0.5
     assert data["config"]["writer"] == Config().writer
     assert data["config_fingerprint"] == Config().fingerprint()
@@ -190,10 +216,10 @@ def folders(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@contextmanager
-def opener(insights: Sequence[Insight], config: Config, report: Report) -> Iterator[AnswerFn]:
+def opener(library: Library, insights: Sequence[Insight], config: Config, report: Report) -> Session:
     assert {insight.insight_id for insight in insights} == {"s2", "s6"}
-    yield scripted
+    assert {insight.insight_id for insight in library.insights()} == {"s2", "s6"}
+    return Session(scripted, models={"writer": "w1"})
 
 
 def test_evaluate_asks_one_library_with_distractors(folders: Path) -> None:
@@ -209,22 +235,20 @@ def test_evaluate_asks_one_library_with_distractors(folders: Path) -> None:
     assert [row["id"] for row in data["rows"]] == ["q1", "q2", "q3"]
     assert data["library"]["insights"] == 2
     assert data["models"] == {"writer": "w1"}
+    assert data["form"] == "collections"
+    assert "rail: a folder of collections" in said
     assert any("zz" in line for line in said), "gold that isn't in the library is told"
     assert json.loads((folders / "out.json").read_text()) == json.loads(json.dumps(data))
 
 
-def test_the_library_is_one_and_temporary(folders: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_library_is_one_and_temporary(folders: Path) -> None:
     seen: list[tuple[int, Path]] = []
 
-    class Scripted:
-        ask = staticmethod(scripted)
-
-    def open_scripted(library: Library, config: Config, report: Report) -> Scripted:
+    def noting(library: Library, insights: Sequence[Insight], config: Config, report: Report) -> Session:
         seen.append((library.count(), library.path))
-        return Scripted()
+        return Session(scripted)
 
-    monkeypatch.setattr("rag.pipeline.open_pipeline", open_scripted)
-    data = evaluate(folders / "rail", [folders / "more"], "dev")
+    data = evaluate(folders / "rail", [folders / "more"], "dev", opener=noting)
     ((count, path),) = seen
     assert (count, data["questions"]) == (2, 3)
     assert not path.parent.exists()
@@ -239,6 +263,16 @@ def test_evaluate_refuses_before_it_starts(folders: Path) -> None:
     (folders / "empty" / "a.json").write_text('{"insights": [{"text": "Alone."}]}')
     with pytest.raises(UsageError, match="holds no questions"):
         evaluate(folders / "empty", opener=opener)
+    with pytest.raises(UsageError, match="--with can't add"):
+        evaluate(folders / "rail", [folders / "more"], "dev", library="demo", opener=opener)
+    with pytest.raises(UsageError, match="Give --limit N too"):
+        evaluate(folders / "rail", split="dev", seed=3, opener=opener)
+    (folders / "plain.jsonl").write_text('{"question": "How idle?", "insight_ids": ["s6"]}')
+    with pytest.raises(UsageError, match=r"holds questions, but no insights.*--library L"):
+        evaluate(folders / "plain.jsonl", opener=opener)
+    (folders / "own.jsonl").write_text('{"question": "How?", "passages": [{"id": "p", "text": "So."}], "gold": ["p"]}')
+    with pytest.raises(UsageError, match="own passages, which --with can't add to"):
+        evaluate(folders / "own.jsonl", [folders / "more"], opener=opener)
 
 
 def test_reports_are_aligned_and_narrow(folders: Path) -> None:
@@ -266,9 +300,9 @@ def parsed(*words: str) -> argparse.Namespace:
 
 
 def test_the_command(folders: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr("eval.run.answering", opener)
+    monkeypatch.setattr("eval.run.open_session", opener)
     monkeypatch.chdir(folders)
-    words = ["rail", "--split", "dev", "--limit", "2", "--with", str(folders / "more"), "--writer", "quote"]
+    words = ["rail", *"--split dev --limit 2 --seed 5 --writer quote --with".split(), str(folders / "more")]
     assert main(parsed(*words, "--set", "caution=strict", "candidates=9", "--json", "out.json")) == 0
     data = json.loads((folders / "out.json").read_text())
     shown = capsys.readouterr()
@@ -276,7 +310,8 @@ def test_the_command(folders: Path, monkeypatch: pytest.MonkeyPatch, capsys: pyt
     assert "2 questions to a library of 2 insights" in shown.err
     assert (data["config"]["writer"], data["config"]["caution"], data["config"]["candidates"]) == ("quote", "strict", 9)
     command = (
-        "footnoted eval run rail --split dev --limit 2 --writer quote --with more --set caution=strict candidates=9"
+        "footnoted eval run rail --split dev --limit 2 --seed 5 --writer quote --with more "
+        "--set caution=strict candidates=9"
     )
     assert data["command"] == command
 
@@ -287,6 +322,33 @@ def test_the_command(folders: Path, monkeypatch: pytest.MonkeyPatch, capsys: pyt
 def test_the_command_refuses_bad_settings(folders: Path, pair: str, reason: str) -> None:
     with pytest.raises(UsageError, match=reason):
         main(parsed(str(folders), "--set", pair))
+
+
+def test_a_library_without_a_name_is_refused(folders: Path) -> None:
+    with pytest.raises(UsageError, match="--library has no value"):
+        main(parsed(str(folders / "rail"), "--library", " "))
+
+
+def test_a_library_is_asked_as_it_is(folders: Path) -> None:
+    """Its insights, not those of the folder; questions with passages of their own are asked to all of it."""
+    own = folders / "own.db"
+    with open_library(own, create=True) as library:
+        library.add([FREIGHT, TRAINS])
+    row = {
+        "question": "How idle?",
+        "passages": [{"id": "s6", "text": FREIGHT.text}],
+        "gold": ["s6"],
+        "answers": ["idle"],
+    }
+    (folders / "rows.jsonl").write_text(json.dumps(row))
+    for questions, form in ((folders / "rail" / "dev", "collections"), (folders / "rows.jsonl", "passages")):
+        data = evaluate(questions, library=str(own), opener=opener)
+        assert (data["form"], data["library"]["insights"]) == (form, 2)
+    assert data["rows"][0]["gold_spans"] == (("s6", 0, len(FREIGHT.text)),)
+    with open_library(folders / "empty.db", create=True):
+        pass
+    with pytest.raises(UsageError, match=r"The library .*empty\.db is empty"):
+        evaluate(folders / "rows.jsonl", library=folders / "empty.db", opener=opener)
 
 
 def test_answers_are_drawn_to_be_read(folders: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

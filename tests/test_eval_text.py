@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eval.text import holds, is_grounded, is_verbatim, stem, words
+from eval.text import common_subsequence, content, holds, is_grounded, is_verbatim, rouge_l, stem, token_f1, words
 
 SOURCE = (
     "Rail freight loses to lorries on the last mile. Quill Logistics moved 40% of its 1,200 parcels by night train."
@@ -59,6 +59,81 @@ def test_a_text_holds_every_part_of_itself_that_has_words(before: str, short: st
 )
 def test_holds(text: str, short: str, expected: bool) -> None:
     assert holds(text, short) is expected
+
+
+@pytest.mark.parametrize(
+    ("text", "short", "expected"),
+    [
+        ("Nine loaves.", "nine loaves", 1.0),
+        ("The nine loaves", "a nine an loaves", 1.0),  # articles don't count
+        ("nine", "nine nine", 2 / 3),  # precision 1, recall 1/2: a word counts as often as both have it
+        ("nine nine", "nine nine four", 4 / 5),
+        ("U.S. trade-off", "us tradeoff", 1.0),  # punctuation goes, and leaves no space
+        ("40%", "40", 1.0),
+        ("seven", "7", 0.0),  # unlike in `holds`
+        ("nine", "", 0.0),
+        ("", "nine", 0.0),
+        ("the", "the", 0.0),  # nothing is left of either
+    ],
+)
+def test_token_f1(text: str, short: str, expected: float) -> None:
+    assert token_f1(text, short) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("text", "gold", "expected"),
+    [
+        # the example of Lin 2004: "police … the gunman", then "the gunman"
+        ("police kill the gunman", "police killed the gunman", 3 / 4),
+        ("the gunman kill police", "police killed the gunman", 2 / 4),
+        ("Police, kill!", "police_kill", 1.0),
+        ("Straße", "STRASSE", 1.0),
+        ("a b c", "", 0.0),
+        ("", "a", 0.0),
+        ("a", "b", 0.0),
+        ("x a y b z", "a b", 4 / 7),  # precision 2/5, recall 1
+    ],
+)
+def test_rouge_l(text: str, gold: str, expected: float) -> None:
+    assert rouge_l(text, gold) == pytest.approx(expected)
+
+
+WORDS = st.lists(st.sampled_from("abcd"), max_size=12)
+
+
+@given(WORDS, WORDS)
+def test_the_common_subsequence_is_that_of_the_table(first: list[str], second: list[str]) -> None:
+    table = [[0] * (len(second) + 1) for _ in range(len(first) + 1)]
+    for i, one in enumerate(first):
+        for j, other in enumerate(second):
+            table[i + 1][j + 1] = table[i][j] + 1 if one == other else max(table[i][j + 1], table[i + 1][j])
+    assert common_subsequence(first, second) == table[-1][-1]
+
+
+def test_a_common_subsequence_longer_than_a_machine_word() -> None:
+    many = [str(number) for number in range(500)]
+    assert common_subsequence(many, many[1::2]) == 250
+
+
+@given(st.text(), st.text())
+def test_overlaps_are_even_handed(one: str, other: str) -> None:
+    for overlap in (token_f1, rouge_l):
+        assert overlap(one, other) == overlap(other, one)
+        assert 0 <= overlap(one, other) <= 1
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("No, half are among the most profitable", {"half", "profitabl"}),
+        ("yes, from 11% to 26 per cent", {"11", "26"}),
+        ("vague size guides", {"vagu", "siz", "guid"}),
+        ("Yes.", set()),
+        ("", set()),
+    ],
+)
+def test_content(text: str, expected: set[str]) -> None:
+    assert content(text) == expected
 
 
 @pytest.mark.parametrize(

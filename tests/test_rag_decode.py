@@ -20,17 +20,20 @@ SOURCE = "Perrin Achterberg staged 312 mock land sales: sellers earned 11% above
         ("They met", " Per", True),  # it may still become Perrin
         ("They met", " Petra", False),
         ("They met Per", "kins", False),
-        ("He staged", " 3", True),
-        ("He staged 3", "12", True),
-        ("He staged 3", "21", False),
-        ("He staged 31", " sales", False),  # 31 was only a beginning
+        ("They staged", " 3", True),
+        ("They staged 3", "12", True),
+        ("They staged 3", "21", False),
+        ("They staged 31", " sales", False),  # 31 was only a beginning
+        ("", "He", False),  # the source doesn't say who is a man
+        ("They met", " her", False),
+        ("There", " were", True),
         ("They earned 11", "%", True),
         ("They earned", " 11 per cent", True),
         ("a median of $4", ",", True),
         ("a median of 4,8", "65", True),
         ("a median of 4,9", "00", False),
         ("It rose. ", "However", True),  # a capital that begins a sentence is no name
-        ("He is", " unrelated", True),  # plain words are the verifier's business
+        ("It is", " unrelated", True),  # plain words are the verifier's business
         ("Achterberg", "'s sales", True),
     ],
 )

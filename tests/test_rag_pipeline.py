@@ -37,10 +37,10 @@ def pipeline(library: Library, writer: Writer, refuse: float = 0.0) -> Pipeline:
 
 
 def test_a_supported_sentence_is_shown_with_its_source(library: Library) -> None:
-    answer = pipeline(library, ScriptedWriter("Ottavia Brandt counted 310 suitcases on a sleeper.")).ask(SUITCASES)
+    answer = pipeline(library, ScriptedWriter("Brandt counted 310 suitcases on one sleeper.")).ask(SUITCASES)
     (claim,) = answer.claims
     assert answer.status is Status.ANSWERED
-    assert claim.text == "Ottavia Brandt counted 310 suitcases on a sleeper."
+    assert claim.text == "Brandt counted 310 suitcases on one sleeper."
     assert claim.verdict is Verdict.SUPPORTED
     (cited,) = claim.citations
     assert answer.hit(cited.passage_id).insight.insight_id == "s2"
@@ -182,14 +182,15 @@ def test_the_writer_has_no_more_sentences_than_it_may(library: Library) -> None:
 def test_what_two_insights_say_alike_is_written_once(library: Library) -> None:
     library.add(
         [
-            make_insight(f"Ottavia Brandt counted 310 suitcases. {more}", insight_id=i)
+            make_insight(f"Ottavia Brandt counted 310 suitcases on one sleeper. {more}", insight_id=i)
             for i, more in {"a": "She is patient.", "b": "She was alone."}.items()
         ]
     )
-    steps = list(broad(library, ScriptedWriter("Ottavia Brandt counted 310 suitcases.")).stream(SUITCASES))
+    said = "Ottavia Brandt counted 310 suitcases on one sleeper."
+    steps = list(broad(library, ScriptedWriter(said)).stream(SUITCASES))
     assert {"a", "b"} <= {e.hit.insight.insight_id for e in steps[-1].answer.evidence}
     written = [step.answer.claims for step in steps if step.phase is Phase.WRITING]
-    assert [claim.text for claim in written[-1]] == ["Ottavia Brandt counted 310 suitcases."]
+    assert [claim.text for claim in written[-1]] == [said]
 
 
 class BrokenWriter:

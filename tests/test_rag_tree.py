@@ -48,7 +48,8 @@ def test_a_token_sees_its_own_path_alone(seed: int) -> None:
             known.append(tree.grow(rng.choices(range(1, 32), k=rng.randint(1, 3)), rng.choice(known[:3])))
         trees.append(tree)
         for span in known:
-            path, above = [], span
+            path: list[int] = []
+            above = span
             while above >= 0:
                 start, end, above = tree.spans[above]
                 path = tree.tokens[start:end] + path

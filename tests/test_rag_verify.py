@@ -46,13 +46,20 @@ def real_reader() -> Reader:
         ("denial", "Of 40 labels that she audited, 11 did not name the price paid.", "denies"),
         ("repeat", "She audited labels that audited labels.", "'audit' more often"),
         ("absolute", "All labels named the price.", "'all'"),
-        ("foreign", "She audited 40 trousers.", "'trous'"),
+        ("edit", "She audited trousers.", "'trousers'"),
     ],
 )
 def test_a_rule_tells_what_is_wrong(rule: str, sentence: str, why: str) -> None:
     assert why in RULES[rule](sentence, LABELS)
-    assert bool(broken_rule(sentence, LABELS)) == (rule in HARD)
+    assert broken_rule(sentence, LABELS)
     assert doubts(sentence, LABELS).get(f"doubt_{rule}", 1.0) == 1.0
+
+
+def test_a_doubt_decides_nothing_alone() -> None:
+    cited = "Nobody sleeps on the train: Brandt counted 310 suitcases."
+    assert RULES["denial"]("Brandt counted 310 suitcases.", cited)
+    assert not broken_rule("Brandt counted 310 suitcases.", cited)
+    assert set(doubts("", "")) == {f"doubt_{rule}" for rule in RULES if rule not in HARD}
 
 
 def test_a_number_must_count_the_same_thing() -> None:
@@ -66,11 +73,11 @@ def test_opposites_are_told_apart() -> None:
     assert "rise" in broken_rule("Prices rise in July.", "Prices fall in July.") or "fall" in broken_rule(
         "Prices rise in July.", "Prices fall in July."
     )
-    assert not broken_rule("Prices rise in July.", "Prices rise in July and fall in May.")
+    assert not broken_rule("Prices rise in July.", "Prices rise in July and fall in August.")
 
 
 def test_what_the_insight_says_breaks_no_rule() -> None:
-    sentence = "Exporter Amparo Quines says that of 40 labels she audited 11 named the price."
+    sentence = "Of 40 labels that she audited, 11 named the price paid."
     assert broken_rule(sentence, LABELS) == ""
     assert not any(doubts(sentence, LABELS).values())
 
@@ -171,7 +178,11 @@ def test_no_probability_overrides_a_hard_rule() -> None:
 def test_a_faithful_sentence_passes_and_cites_its_characters(reader: Reader) -> None:
     other = evidence("Loaves from Harrow Mill lasted nine days because acid slows mould.", "i2")
     outcome = check(
-        "Of the 40 labels that she audited, 11 named the price.", "How many?", [other, evidence(LABELS)], reader, 0.5
+        "Of the 40 labels that she audited, 11 named the price paid.",
+        "How many?",
+        [other, evidence(LABELS)],
+        reader,
+        0.5,
     )
     assert isinstance(outcome, Claim)
     assert outcome.verdict is Verdict.SUPPORTED

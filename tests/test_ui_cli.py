@@ -75,7 +75,7 @@ def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def models(monkeypatch: pytest.MonkeyPatch) -> Models:
-    models = Models(ScriptedWriter("Ottavia Brandt counted 310 suitcases on a sleeper."))
+    models = Models(ScriptedWriter("Brandt counted 310 suitcases on one sleeper."))
     monkeypatch.setattr("rag.pipeline.open_pipeline", models.open)
     monkeypatch.setattr("rag.embed.open_embedder", lambda name, report: HashEmbedder())
     return models
@@ -115,7 +115,7 @@ def test_an_answer_has_its_quote_and_its_library_below(run: Run, six: Path) -> N
     assert result.code == 0
     assert result.err == ""
     answer, _, source, _, asked = result.out.splitlines()
-    assert answer == "Ottavia Brandt counted 310 suitcases on a sleeper [1]."
+    assert answer == "Brandt counted 310 suitcases on one sleeper [1]."
     assert source == f"[1] “{QUOTE}” — Tracks, 2024-05-01"
     assert asked.startswith(f"Asked: {six} · ")
 

@@ -1,6 +1,7 @@
 """The `footnoted` command. It imports what a command needs when that command runs: `--help` must be instant.
 
-Exit codes: 0 answered, 1 not in the library, 2 the request can't be carried out as given, 3 a fault, in a sentence.
+Exit codes: 0 answered, 1 not in the library, 2 the request can't be carried out as given, 3 a fault, in a sentence,
+4 a run isn't good enough (`eval compare`).
 """
 
 import argparse
@@ -72,7 +73,7 @@ def _drop_output() -> None:
 def build_parser() -> argparse.ArgumentParser:
     """The commands and their options."""
     from eval.cli import add_arguments as add_eval_arguments
-    from eval.cli import add_show_arguments
+    from eval.cli import add_compare_arguments, add_new_arguments, add_report_arguments, add_show_arguments
 
     common = argparse.ArgumentParser(add_help=False)
     group = common.add_argument_group("which insights, which models")
@@ -130,12 +131,24 @@ def build_parser() -> argparse.ArgumentParser:
     command("doctor", run_doctor, "check the models, the library and the disk")
     evaluate = commands.add_parser("eval", help="measure how good the answers are")
     runs = evaluate.add_subparsers(title="actions", required=True, metavar="ACTION")
-    run = runs.add_parser("run", help="ask a folder of questions with known answers and report the measures")
+    run = runs.add_parser("run", help="ask questions with known answers and report the measures")
     add_eval_arguments(run)
     run.set_defaults(run=run_eval)
     show = runs.add_parser("show", help="answers of a run, drawn at random, to read")
     add_show_arguments(show)
     show.set_defaults(run=run_show)
+    report = runs.add_parser("report", help="a run as one HTML file to read, or its summary as Markdown")
+    add_report_arguments(report)
+    report.set_defaults(run=run_report)
+    compare = runs.add_parser("compare", help="runs side by side, with intervals; checks for a CI job")
+    add_compare_arguments(compare)
+    compare.set_defaults(run=run_compare)
+    questions = runs.add_parser("questions", help="make a test set of your own insights")
+    kinds = questions.add_subparsers(title="actions", required=True, metavar="ACTION")
+    text = "propose questions from a library; accept, edit or reject each"
+    new = kinds.add_parser("new", help=text, description=text)
+    add_new_arguments(new)
+    new.set_defaults(run=run_new_questions)
     return parser
 
 
@@ -277,6 +290,27 @@ def run_show(options: Options) -> int:
     from eval.cli import show
 
     return show(options)
+
+
+def run_report(options: Options) -> int:
+    """Write the report of a run."""
+    from eval.cli import report
+
+    return report(options)
+
+
+def run_compare(options: Options) -> int:
+    """Print runs side by side, and check whether they are good enough."""
+    from eval.cli import compare
+
+    return compare(options)
+
+
+def run_new_questions(options: Options) -> int:
+    """Propose questions from a library to a person, and keep those that are accepted."""
+    from eval.cli import new_questions
+
+    return new_questions(options)
 
 
 def run_doctor(options: Options) -> int:

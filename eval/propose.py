@@ -1,0 +1,183 @@
+"""Questions proposed from a person's own insights, for the person to judge.
+
+    insights ─► drawn by seed, over all sources ─► the writer's question ─► rules ─► does the reader find the insight?
+
+A question is proposed only if it passes the rules of `eval.wording` and the flow of `rag.pipeline` answers it from the
+insight that it was made of. So a set of such questions flatters retrieval, and says more of what comes after it; with
+`unfound` the second condition is dropped.
+
+A question becomes unanswerable in truth by taking insights away: those that answer it, and those that say the same.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import zip_longest
+
+from corpus.insight import Insight
+from corpus.passages import sentences, split_passages
+from eval.by_rule import question_of
+from eval.questions import Question
+from eval.text import content
+from eval.wording import fault_of, prompts, question_in, short_answer
+from rag.datatypes import Hit, Status
+from rag.pipeline import Pipeline
+from rag.prompt import Message
+from rag.write import QuoteWriter, Stopped, Writer, never
+
+SAME = 0.7  # of their content words in common: the same question again
+NEAR = 0.85  # cosine of two insights that say nearly the same
+HOLDS = 0.8  # of the content words of question and answer: such an insight may answer it too
+MOST_HIDDEN = 5  # a question that more insights answer is no good without them
+LOOKED_AT = 10  # nearest insights that are looked at when some are taken away
+SHOWN = 2  # of those that are left
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A question that an insight answers; with `without`, the question of a case that then has no answer."""
+
+    question: str
+    insight_ids: tuple[str, ...]  # that answer it
+    text: str = ""  # the passage that it was made of
+    about: str = ""  # where the insight is from
+    answer: str = ""  # the sentences that answer, as the reader marked them
+    short: str = ""
+    found: bool = True  # first in the whole library, and held for answerable
+    without: tuple[str, ...] = ()  # taken away: those insights, and what says the same
+    nearest: tuple[str, ...] = ()  # texts of the nearest that are left
+
+    @property
+    def answerable(self) -> bool:
+        """Whether the library still holds the answer."""
+        return not self.without
+
+
+def draw(insights: Sequence[Insight], seed: int) -> list[Insight]:
+    """All insights in an order drawn by the seed, the sources in turn.
+
+    The place of an insight among those of its source depends on its id and the seed alone: adding some later doesn't
+    shuffle the others.
+    """
+    sources: dict[str, list[Insight]] = {}
+    for insight in sorted(insights, key=lambda each: _drawn(seed, each.insight_id)):
+        sources.setdefault(_source(insight), []).append(insight)
+    in_turn = zip_longest(*sources.values())
+    return [insight for turn in in_turn for insight in turn if insight is not None]
+
+
+def propose(
+    pipeline: Pipeline,
+    insights: Sequence[Insight],
+    asked: Sequence[str],
+    *,
+    seed: int = 0,
+    unfound: bool = False,
+    stopped: Stopped = never,
+    fruitless: Callable[[Insight], None] = lambda insight: None,
+) -> Iterator[Proposal]:
+    """At most one question for each insight, in their order, none like one of those `asked` before.
+
+    `fruitless` is told of each insight that gives none. Ends once `stopped()` is true. Raises ModelError if the writer
+    fails.
+    """
+    reading = replace(pipeline, writer=QuoteWriter("", pipeline.config))
+    before = [content(question) for question in asked]
+    for insight in insights:
+        proposal = None
+        for question in _candidates(pipeline.writer, insight, seed, stopped):
+            if stopped():
+                return
+            if any(_alike(content(question), other) for other in before):
+                continue
+            proposal = _read(reading, question, insight)
+            if proposal and (proposal.found or unfound):
+                before.append(content(question))
+                yield proposal
+                break
+        else:
+            if stopped():
+                return
+            fruitless(insight)
+
+
+def take_away(pipeline: Pipeline, case: Question) -> Proposal | None:
+    """The question of an answerable case with what answers it taken away: its gold insights, those that are nearly the
+    same by meaning, and those that hold nearly all words of question and answer.
+
+    None if too many would have to go, or none would be left. Whether what is left answers it isn't judged by the
+    reader, which is what the case is to measure: the nearest are shown instead.
+    """
+    hits = pipeline.search(case.text, LOOKED_AT + len(case.gold))
+    near = [hit for id_ in case.gold for hit in pipeline.related(id_, LOOKED_AT) if hit.score >= NEAR]
+    wanted = content(f"{case.text} {case.answer} {case.short}")
+    holding = [hit for hit in hits if len(wanted & content(hit.insight.text)) >= HOLDS * len(wanted)]
+    hidden = tuple(dict.fromkeys([*case.gold, *(hit.insight.insight_id for hit in (*near, *holding))]))
+    left = [hit for hit in hits if hit.insight.insight_id not in hidden]
+    if not case.gold or not left or len(hidden) > MOST_HIDDEN + len(case.gold):
+        return None
+    nearest = tuple(hit.passage.text for hit in left[:SHOWN])
+    return Proposal(case.text, case.gold, without=hidden, nearest=nearest)
+
+
+def _candidates(writer: Writer, insight: Insight, seed: int, stopped: Stopped) -> Iterator[str]:
+    """The questions of an insight that pass the rules: the writer's, then those made by rule."""
+    text = _passage(insight, seed)
+    for prompt in prompts(text):
+        question = _written(writer, prompt, stopped)
+        if question and not fault_of(question, text):
+            yield question
+    for start, end in sentences(text):
+        question = question_of(text[start:end], text)
+        if question and not fault_of(question, text, copying=1.0):
+            yield question
+
+
+def _written(writer: Writer, prompt: Sequence[Message], stopped: Stopped) -> str:
+    text = ""
+    for draft in writer.write(prompt, stopped):
+        text = draft.text
+        if "?" in text:  # the rest is of no use
+            break
+    return question_in(text)
+
+
+def _read(pipeline: Pipeline, question: str, insight: Insight) -> Proposal | None:
+    """The question as the flow answers it. None if it doesn't see the insight at all: then nothing marks the answer."""
+
+    def own(hit: Hit) -> bool:
+        return hit.insight.insight_id == insight.insight_id
+
+    answer = pipeline.ask(question)
+    evidence = [item for item in answer.evidence if own(item.hit)]
+    evidence = evidence or pipeline.reader.find(question, [hit for hit in answer.hits if own(hit)][:1])
+    if not evidence:
+        return None
+    quote = " ".join(evidence[0].quote.split())
+    return Proposal(
+        question,
+        (insight.insight_id,),
+        evidence[0].hit.passage.text,
+        ", ".join(part for part in (insight.author, insight.title, insight.source, insight.date) if part),
+        quote,
+        short_answer(question, quote),
+        found=answer.status is Status.ANSWERED and own(answer.hits[0]),
+    )
+
+
+def _passage(insight: Insight, seed: int) -> str:
+    """One passage of an insight, drawn by the seed: most have one."""
+    passages = split_passages(insight)
+    return passages[int.from_bytes(_drawn(seed, insight.insight_id)[:4]) % len(passages)].text
+
+
+def _alike(first: set[str], second: set[str]) -> bool:
+    return bool(first and second) and len(first & second) >= SAME * len(first | second)
+
+
+def _source(insight: Insight) -> str:
+    return insight.source or insight.author or insight.title or insight.url
+
+
+def _drawn(seed: int, name: str) -> bytes:
+    return hashlib.sha256(f"{seed} {name}".encode()).digest()
