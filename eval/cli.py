@@ -1,5 +1,6 @@
 """`footnoted eval run`: ask questions and report the measures; `eval show`: read some of the answers;
-`eval compare`: runs side by side, and checks for a CI job; `eval questions new`: a test set of one's own insights.
+`eval report`: all of them and every figure, as one HTML file; `eval compare`: runs side by side, and checks for a CI
+job; `eval questions new`: a test set of one's own insights.
 
     footnoted eval run insightqa --split dev --with insightqa/train --with insightqa/test --json eval/results
 
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from corpus.library import Library
     from eval.interview import Table
     from eval.propose import Proposal
-    from eval.questions import Question
     from rag.config import Config
     from rag.models import Report
 
@@ -371,7 +371,7 @@ def _propose(args: argparse.Namespace, config: "Config", library: "Library", tab
     from eval.ahead import ahead
     from eval.cases import Passed, add_passed
     from eval.interview import accept_all, interview, used
-    from eval.propose import draw, propose, take_away
+    from eval.propose import draw, propose
     from rag.models import silent
     from rag.pipeline import open_pipeline
 
@@ -397,16 +397,13 @@ def _propose(args: argparse.Namespace, config: "Config", library: "Library", tab
         sys.stdout.write(f"{text}\n")
         sys.stdout.flush()
 
-    def missing(case: "Question") -> "Proposal | None":
-        return take_away(pipeline, case)
-
     if args.yes:
         with ahead(make, lambda: None) as proposals:
-            return accept_all(table, proposals, missing, args.count, say)
+            return accept_all(table, proposals, args.count, say)
     if isinstance(sys.stdin, io.TextIOWrapper):
         sys.stdin.reconfigure(errors="replace")  # a key that isn't UTF-8 is a wrong key, not a fault
     with ahead(make, lambda: say("Looking for the next question …")) as proposals:
-        return interview(table, proposals, missing, args.count, input, say)
+        return interview(table, proposals, args.count, input, say)
 
 
 def _settings(pairs: Sequence[str]) -> dict[str, str]:

@@ -76,7 +76,6 @@ def used(table: Table, writer: str) -> set[str]:
 def interview(
     table: Table,
     proposals: Iterator[Proposal],
-    take_away: Callable[[Question], Proposal | None],
     count: int,
     ask: Ask,
     say: Say,
@@ -91,7 +90,7 @@ def interview(
         if place == len(table.seen):
             proposal = None
             if table.before + place < count:
-                proposal = _without(table, take_away, place) or next(proposals, None)
+                proposal = _twin(table, place) or next(proposals, None)
             if proposal is None:
                 if not place or not _goes_back(ask):
                     return table.before + place < count
@@ -120,14 +119,13 @@ def interview(
 def accept_all(
     table: Table,
     proposals: Iterator[Proposal],
-    take_away: Callable[[Question], Proposal | None],
     count: int,
     say: Say,
 ) -> bool:
     """Accept what is proposed, unread, and say each question. Whether there were too few."""
     while table.before + len(table.seen) < count:
         place = len(table.seen)
-        proposal = _without(table, take_away, place) or next(proposals, None)
+        proposal = _twin(table, place) or next(proposals, None)
         if proposal is None:
             return True
         table.seen.append(Seen(proposal))
@@ -157,40 +155,45 @@ def summary(table: Table, count: int, exhausted: bool, library: str) -> str:
     return "\n".join(lines)
 
 
-def _without(table: Table, take_away: Callable[[Question], Proposal | None], place: int) -> Proposal | None:
-    """At every fourth place the last accepted question that has no twin yet, with what answers it taken away."""
-    if (table.before + place + 1) % EVERY:
-        return None
-    cases = [*table.cases, *(_as_question(each.case) for each in table.seen if each.case)]
-    twins = {case.text for case in cases if not case.answerable}
+def _twin(table: Table, place: int) -> Proposal | None:
+    """If unanswerable questions are fewer than their share: the last accepted one of this session that has no twin yet,
+    with what answers it taken away.
+    """
+    twins = {case.text for case in table.cases if not case.answerable}
     twins |= {each.question for each in table.rejected if not each.answerable}
     twins |= {each.proposal.question for each in table.seen if not each.proposal.answerable}
-    for case in reversed(cases):
-        if case.answerable and case.gold and case.text not in twins and (proposal := take_away(case)):
-            return proposal
+    if len(twins) >= (table.before + place + 1) // EVERY:
+        return None
+    for each in reversed(table.seen):
+        if each.case and each.proposal.answerable and each.proposal.without and each.case.question not in twins:
+            return replace(each.proposal, question=each.case.question, answerable=False)
     return None
 
 
 def _accept(table: Table, place: int, say: Say, origin: str = "accepted") -> bool:
     """Write the case; False, and a word on why, if it can't be."""
     seen = table.seen[place]
-    proposal, old = seen.proposal, seen.case
-    case = Case(
-        proposal.question,
-        proposal.insight_ids if proposal.answerable else (),
-        proposal.short,
-        proposal.answer,
-        proposal.answerable,
-        proposal.without,
-        origin="edited" if seen.edited else origin,
-    )
+    old, case = seen.case, _case(seen, origin)
     if case != old and not (change_case(table.file, old.case_id, case) if old else add_case(table.file, case)):
         say("That question is in the file already: edit it, or reject it.")
         return False
     if seen.decision == "rejected":
-        add_passed(table.file, replace(_passed(proposal), outcome="kept"))
+        add_passed(table.file, replace(_passed(seen.proposal), outcome="kept"))
     table.seen[place] = replace(seen, decision="accepted", case=case)
     return True
+
+
+def _case(seen: Seen, origin: str) -> Case:
+    proposal, answerable = seen.proposal, seen.proposal.answerable
+    return Case(
+        proposal.question,
+        proposal.insight_ids if answerable else (),
+        proposal.short if answerable else "",
+        proposal.answer if answerable else "",
+        answerable,
+        () if answerable else proposal.without,
+        origin="edited" if seen.edited else origin,
+    )
 
 
 def _reject(table: Table, place: int) -> None:
@@ -271,7 +274,7 @@ def _show(seen: Seen, number: int, count: int, say: Say) -> None:
             say(_wrapped("The library's first hit is another insight: does that one answer it too?"))
     else:
         say(_wrapped("Accept it if your insights don't answer it now."))
-    if seen.case and (seen.case.question, seen.case.short) != (proposal.question, proposal.short):
+    if seen.case and _case(seen, seen.case.origin) != seen.case:
         say("You accepted it as it was: accept it again to keep the change.")
     elif seen.decision:
         say(f"You {seen.decision} it.")
@@ -280,21 +283,6 @@ def _show(seen: Seen, number: int, count: int, say: Say) -> None:
 
 def _counted(number: int, what: str) -> str:
     return f"{number} {what}{'s' * (number != 1)}"
-
-
-def _as_question(case: Case) -> Question:
-    return Question(
-        question_id=case.case_id,
-        type="",
-        text=case.question,
-        history=(),
-        gold=case.insight_ids,
-        answer=case.answer,
-        short=case.short,
-        answerable=case.answerable,
-        collection="",
-        without=case.without,
-    )
 
 
 def _width() -> int:

@@ -17,7 +17,6 @@ from itertools import zip_longest
 from corpus.insight import Insight
 from corpus.passages import sentences, split_passages
 from eval.by_rule import question_of
-from eval.questions import Question
 from eval.text import content
 from eval.wording import fault_of, prompts, question_in, short_answer
 from rag.datatypes import Hit, Status
@@ -28,14 +27,14 @@ from rag.write import QuoteWriter, Stopped, Writer, never
 SAME = 0.7  # of their content words in common: the same question again
 NEAR = 0.85  # cosine of two insights that say nearly the same
 HOLDS = 0.8  # of the content words of question and answer: such an insight may answer it too
-MOST_HIDDEN = 5  # a question that more insights answer is no good without them
+MOST_HIDDEN = 6  # a question that more insights answer is no good without them
 LOOKED_AT = 10  # nearest insights that are looked at when some are taken away
 SHOWN = 2  # of those that are left
 
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """A question that an insight answers; with `without`, the question of a case that then has no answer."""
+    """A question that an insight answers, or the same one for a library without what answers it."""
 
     question: str
     insight_ids: tuple[str, ...]  # that answer it
@@ -44,13 +43,9 @@ class Proposal:
     answer: str = ""  # the sentences that answer, as the reader marked them
     short: str = ""
     found: bool = True  # first in the whole library, and held for answerable
-    without: tuple[str, ...] = ()  # taken away: those insights, and what says the same
-    nearest: tuple[str, ...] = ()  # texts of the nearest that are left
-
-    @property
-    def answerable(self) -> bool:
-        """Whether the library still holds the answer."""
-        return not self.without
+    without: tuple[str, ...] = ()  # to be taken away so that nothing answers it; () if that can't be
+    nearest: tuple[str, ...] = ()  # texts of the nearest that are then left
+    answerable: bool = True  # asked to the whole library
 
 
 def draw(insights: Sequence[Insight], seed: int) -> list[Insight]:
@@ -84,7 +79,6 @@ def propose(
     reading = replace(pipeline, writer=QuoteWriter("", pipeline.config))
     before = [content(question) for question in asked]
     for insight in insights:
-        proposal = None
         for question in _candidates(pipeline.writer, insight, seed, stopped):
             if stopped():
                 return
@@ -101,23 +95,23 @@ def propose(
             fruitless(insight)
 
 
-def take_away(pipeline: Pipeline, case: Question) -> Proposal | None:
-    """The question of an answerable case with what answers it taken away: its gold insights, those that are nearly the
-    same by meaning, and those that hold nearly all words of question and answer.
+def take_away(pipeline: Pipeline, proposal: Proposal) -> Proposal:
+    """The proposal with what would have to go so that nothing answers it: its insights, those that are nearly the same
+    by meaning, and those that hold nearly all words of question and answer.
 
-    None if too many would have to go, or none would be left. Whether what is left answers it isn't judged by the
-    reader, which is what the case is to measure: the nearest are shown instead.
+    As it is if too many would have to go, or none would be left. Whether what is left answers it isn't judged by the
+    reader, which is what such a question is to measure: a person looks at the nearest instead.
     """
-    hits = pipeline.search(case.text, LOOKED_AT + len(case.gold))
-    near = [hit for id_ in case.gold for hit in pipeline.related(id_, LOOKED_AT) if hit.score >= NEAR]
-    wanted = content(f"{case.text} {case.answer} {case.short}")
+    gold = proposal.insight_ids
+    hits = pipeline.search(proposal.question, LOOKED_AT + len(gold))
+    near = [hit for id_ in gold for hit in pipeline.related(id_, LOOKED_AT) if hit.score >= NEAR]
+    wanted = content(f"{proposal.question} {proposal.answer}")
     holding = [hit for hit in hits if len(wanted & content(hit.insight.text)) >= HOLDS * len(wanted)]
-    hidden = tuple(dict.fromkeys([*case.gold, *(hit.insight.insight_id for hit in (*near, *holding))]))
+    hidden = tuple(dict.fromkeys([*gold, *(hit.insight.insight_id for hit in (*near, *holding))]))
     left = [hit for hit in hits if hit.insight.insight_id not in hidden]
-    if not case.gold or not left or len(hidden) > MOST_HIDDEN + len(case.gold):
-        return None
-    nearest = tuple(hit.passage.text for hit in left[:SHOWN])
-    return Proposal(case.text, case.gold, without=hidden, nearest=nearest)
+    if not left or len(hidden) > MOST_HIDDEN:
+        return proposal
+    return replace(proposal, without=hidden, nearest=tuple(hit.passage.text for hit in left[:SHOWN]))
 
 
 def _candidates(writer: Writer, insight: Insight, seed: int, stopped: Stopped) -> Iterator[str]:
@@ -154,7 +148,7 @@ def _read(pipeline: Pipeline, question: str, insight: Insight) -> Proposal | Non
     if not evidence:
         return None
     quote = " ".join(evidence[0].quote.split())
-    return Proposal(
+    proposal = Proposal(
         question,
         (insight.insight_id,),
         evidence[0].hit.passage.text,
@@ -163,6 +157,7 @@ def _read(pipeline: Pipeline, question: str, insight: Insight) -> Proposal | Non
         short_answer(question, quote),
         found=answer.status is Status.ANSWERED and own(answer.hits[0]),
     )
+    return take_away(pipeline, proposal)
 
 
 def _passage(insight: Insight, seed: int) -> str:

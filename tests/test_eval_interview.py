@@ -4,6 +4,7 @@ import contextlib
 import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,6 @@ from corpus.library import Library, open_library
 from eval.cases import passed_over, read_cases, read_passed
 from eval.interview import EVERY, PROMPT, accept_all, interview, open_table, summary, used
 from eval.propose import Proposal
-from eval.questions import Question
 from rag.config import Config
 from rag.models import Report, silent
 from rag.pipeline import Pipeline
@@ -38,17 +38,15 @@ def file(tmp_path: Path) -> Path:
 
 
 def proposal(number: int) -> Proposal:
+    """One that can't be made unanswerable."""
     return Proposal(
         f"What moved in the year {number}?", (f"i{number}",), f"Cargo {number} moved.", "Tracks", f"C{number} did.", "C"
     )
 
 
-def never_twice(case: Question) -> Proposal | None:
-    return None
-
-
-def twin(case: Question) -> Proposal:
-    return Proposal(case.text, case.gold, without=case.gold, nearest=("A shed held rope.",))
+def twinned(number: int) -> Proposal:
+    """One that can."""
+    return replace(proposal(number), without=(f"i{number}", "twin"), nearest=("A shed held rope.",))
 
 
 class Typist:
@@ -80,13 +78,11 @@ Session = Callable[..., tuple[bool, Typist]]
 def session(file: Path) -> Session:
     """One call of the command: what is typed at up to `count` of nine proposals that weren't decided before."""
 
-    def session(
-        *lines: str, count: int = 9, take_away: Callable[[Question], Proposal | None] = never_twice
-    ) -> tuple[bool, Typist]:
+    def session(*lines: str, count: int = 9, make: Callable[[int], Proposal] = proposal) -> tuple[bool, Typist]:
         table, typist = open_table(file), Typist(*lines)
         gone = used(table, "w")
-        proposals = (each for each in map(proposal, range(1, 10)) if each.insight_ids[0] not in gone)
-        return interview(table, proposals, take_away, count, typist.ask, typist.say), typist
+        proposals = (each for each in map(make, range(1, 10)) if each.insight_ids[0] not in gone)
+        return interview(table, proposals, count, typist.ask, typist.say), typist
 
     return session
 
@@ -196,42 +192,51 @@ def test_another_key_is_explained(session: Session, file: Path) -> None:
 
 
 def test_each_fourth_is_unanswerable(session: Session, file: Path) -> None:
-    _, typist = session(*["a"] * 8, "q", take_away=twin)
+    _, typist = session(*["a"] * 8, "q", make=twinned)
     cases = read_cases(file)
     assert [case.answerable for case in cases] == [True, True, True, False] * 2
     assert [(case.text, case.without) for case in cases if not case.answerable] == [
-        (*asked(3), ("i3",)),
-        (*asked(6), ("i6",)),
+        (*asked(3), ("i3", "twin")),
+        (*asked(6), ("i6", "twin")),
     ]
-    for text in ("4 of 9 · unanswerable", "is taken away", "A shed held rope.", "don't answer it now"):
+    for text in ("4 of 9 · unanswerable", "2 insights are taken away", "A shed held rope.", "don't answer it now"):
         assert text in typist.shown
 
 
-def test_the_twin_of_an_earlier_call_is_not_proposed_again(session: Session, file: Path) -> None:
-    session("a", "a", "a", "q", take_away=twin)
-    session("r", "r", "r", "r", "q", take_away=twin)  # the twin of 3, then 4, 5 and 6
-    session("a", "q", take_away=twin)
-    assert [case.text for case in read_cases(file) if not case.answerable] == asked(2)
+def test_a_rejected_twin_is_not_proposed_again(session: Session, file: Path) -> None:
+    session("a", "a", "a", "r", "q", make=twinned)
+    session("a", "a", "a", "a", "q", make=twinned)
+    assert [case.text for case in read_cases(file) if not case.answerable] == asked(6)
+
+
+def test_a_twin_that_was_not_decided_is_made_up_for(session: Session, file: Path) -> None:
+    session("a", "a", "a", "q", make=twinned)
+    session("a", "a", "a", "q", make=twinned)
+    assert [(case.text, case.answerable) for case in read_cases(file)[3:]] == [
+        (*asked(4), True),
+        (*asked(4), False),
+        (*asked(5), True),
+    ]
 
 
 def test_without_an_accepted_question_there_is_nothing_to_take_away(session: Session, file: Path) -> None:
-    session(*["r"] * EVERY, "a", "q", take_away=twin)
+    session(*["r"] * EVERY, "a", "q", make=twinned)
     assert kept(file) == asked(5)
 
 
 def test_only_the_question_of_a_twin_can_be_edited(session: Session, file: Path) -> None:
-    session("a", "a", "a", "e", "Who moved then?", "a", "q", take_away=twin)
+    session("a", "a", "a", "e", "Who moved then?", "a", "q", make=twinned)
     case = read_cases(file)[-1]
-    assert (case.text, case.answerable, case.without, case.short) == ("Who moved then?", False, ("i3",), "")
+    assert (case.text, case.answerable, case.without, case.short) == ("Who moved then?", False, ("i3", "twin"), "")
 
 
 def test_what_is_accepted_unread_says_so(file: Path) -> None:
     said: list[str] = []
-    assert accept_all(open_table(file), map(proposal, range(3)), never_twice, 5, said.append)
+    assert accept_all(open_table(file), map(proposal, range(3)), 5, said.append)
     assert said == [f"{n + 1} of 5  What moved in the year {n}?" for n in range(3)]
     assert {json.loads(line)["origin"] for line in file.read_text().splitlines()} == {"unread"}
-    assert not accept_all(open_table(file), map(proposal, range(5, 9)), twin, 5, said.append)
-    assert said[3] == "4 of 5  What moved in the year 2? (unanswerable)"
+    assert not accept_all(open_table(file), map(twinned, range(5, 9)), 5, said.append)
+    assert said[3:] == [f"{n} of 5  What moved in the year 5?{end}" for n, end in ((4, ""), (5, " (unanswerable)"))]
 
 
 def test_the_summary_says_what_to_do_next(session: Session, file: Path) -> None:
@@ -261,7 +266,7 @@ def test_whatever_is_typed_the_file_holds_what_was_accepted(file: Path, typed: l
     for lines in typed:
         table = open_table(file)
         assert {case.question_id for case in table.cases} == expected
-        proposals = (each for each in map(proposal, range(1, 10)) if each.insight_ids[0] not in used(table, "w"))
+        proposals = (each for each in map(twinned, range(1, 10)) if each.insight_ids[0] not in used(table, "w"))
         rest = iter(lines)
 
         def ask(prompt: str, rest: Iterator[str] = rest) -> str:
@@ -270,7 +275,7 @@ def test_whatever_is_typed_the_file_holds_what_was_accepted(file: Path, typed: l
             raise Killed
 
         with contextlib.suppress(Killed):
-            interview(table, proposals, twin, 9, ask, lambda text: None)
+            interview(table, proposals, 9, ask, lambda text: None)
         before = {case.question_id for case in table.cases}
         expected = before | {each.case.case_id for each in table.seen if each.case}
         assert all(bool(each.case) == (each.decision == "accepted") for each in table.seen)

@@ -228,7 +228,8 @@ def test_the_rules_take_any_text(text: str) -> None:
 def test_a_question_is_kept_if_the_reader_finds_its_insight(library: Library) -> None:
     writer = AskingWriter({"310": [f"Question: {SUITCASES} It was a lot."], "1931": [BAKERIES]})
     suitcases, bakeries = proposed(library, writer)
-    assert suitcases == Proposal(
+    assert suitcases.without == ("s2",)
+    assert replace(suitcases, without=(), nearest=()) == Proposal(
         SUITCASES,
         ("s2",),
         NIGHT_TRAINS,
@@ -296,19 +297,17 @@ def test_a_stop_ends_it_and_blames_no_insight(library: Library) -> None:
 # ------------------------------------------------------------------------------------------------------- take away
 
 
-def case(*gold: str, answer: str = "Ottavia Brandt counted 310 suitcases on one sleeper.") -> Question:
-    return Question("q", "", SUITCASES, (), gold, answer, "310", True, "")
+ASKED = Proposal(SUITCASES, ("s2",), answer="Ottavia Brandt counted 310 suitcases on one sleeper.")
 
 
 def test_without_its_insight_a_question_has_no_answer(library: Library) -> None:
-    flow = pipeline(library, QuoteWriter("", Config()))
-    proposal = take_away(flow, case("s2"))
-    assert proposal is not None
-    assert (proposal.question, proposal.without, proposal.answerable) == (SUITCASES, ("s2",), False)
+    proposal = take_away(pipeline(library, QuoteWriter("", Config())), ASKED)
+    assert replace(proposal, without=(), nearest=()) == ASKED
+    assert proposal.without == ("s2",)
     assert len(proposal.nearest) == 2
     assert NIGHT_TRAINS not in proposal.nearest
     # What a run does with it: the library then holds all but that one.
-    hidden = replace(case(), answerable=False, gold=(), without=proposal.without)
+    hidden = Question("q", "", SUITCASES, (), (), "", "", False, "", without=proposal.without)
     arrange(library, library.insights(), hidden)
     assert {insight.insight_id for insight in library.insights()} == {"s1", "s3", "s4", "s5", "s6"}
 
@@ -324,18 +323,16 @@ def test_what_says_the_same_is_taken_away_too(library: Library) -> None:
             ),
         ]
     )
-    proposal = take_away(pipeline(library, QuoteWriter("", Config())), case("s2"))
-    assert proposal is not None
+    proposal = take_away(pipeline(library, QuoteWriter("", Config())), ASKED)
     assert sorted(proposal.without) == ["holds", "near", "s2"]
 
 
-def test_where_too_much_would_have_to_go_nothing_is_proposed(library: Library) -> None:
+def test_where_too_much_would_have_to_go_nothing_is_taken(library: Library) -> None:
     flow = pipeline(library, QuoteWriter("", Config()))
-    assert take_away(flow, case()) is None
     library.add(make_insight(f"{NIGHT_TRAINS} She was {n}.", insight_id=f"near{n}") for n in range(9))
-    assert take_away(flow, case("s2")) is None
+    assert take_away(flow, ASKED) == ASKED
     library.remove([insight.insight_id for insight in library.insights() if insight.insight_id != "s2"])
-    assert take_away(flow, case("s2")) is None, "nothing would be left"
+    assert take_away(flow, ASKED) == ASKED, "nothing would be left"
 
 
 # ------------------------------------------------------------------------------------------------------------ ahead

@@ -516,6 +516,7 @@ def test_a_taken_port_is_told_before_any_model_is_loaded(run: Run, models: Model
 def test_the_doctor_finds_everything_well(run: Run, six: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ui.doctor.open_embedder", lambda name: HashEmbedder())
     monkeypatch.setattr("ui.doctor.CrossEncoder", OverlapScorer)
+    monkeypatch.setattr("ui.doctor.Judge", OverlapScorer)
     monkeypatch.setattr("ui.doctor.open_writer", lambda config: QuoteWriter("", config))
     monkeypatch.setattr("ui.doctor.CONVERTED", 0)
     monkeypatch.setattr("ui.doctor.ROOM", 0)
@@ -568,6 +569,7 @@ def test_the_doctor_wants_room_for_the_writer_until_it_is_converted(
 
     monkeypatch.setattr("ui.doctor.open_embedder", lambda name: HashEmbedder())
     monkeypatch.setattr("ui.doctor.CrossEncoder", OverlapScorer)
+    monkeypatch.setattr("ui.doctor.Judge", OverlapScorer)
     ok, text = cache()
     assert not ok
     assert f"Free {(CONVERTED + ROOM) // 1_000_000} MB there" in text

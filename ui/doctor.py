@@ -15,6 +15,7 @@ from rag.config import Config
 from rag.crossencoder import CrossEncoder
 from rag.embed import open_embedder
 from rag.index import open_index
+from rag.judge import Judge
 from rag.write import open_writer
 
 PACKAGES = ("torch", "transformers", "sentence-transformers", "faiss-cpu", "gradio")
@@ -38,7 +39,7 @@ def examine(library: str | None, config: Config) -> Iterator[Finding]:
     yield _try("cache", _cache)
     yield _try("library", lambda: _library(library))
     yield _try("embedder", lambda: open_embedder(config.embedder).fingerprint)
-    yield _try("reader", lambda: CrossEncoder().fingerprint)
+    yield _try("reader", lambda: f"{CrossEncoder().fingerprint}, {Judge().fingerprint}")
     yield _try("index", lambda: _index(library, config))
     yield _try("writer", lambda: open_writer(config).fingerprint)
 
