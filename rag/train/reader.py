@@ -34,7 +34,7 @@ from rag.train.spoil import spoil
 from rag.words import content, numbers
 
 FOLDS = 5
-FALSE_REFUSALS = {"lenient": 0.02, "normal": 0.05, "strict": 0.12}  # share of the answerable that a caution may refuse
+FALSE_REFUSALS = {"lenient": 0.02, "normal": 0.03, "strict": 0.1}  # share of the answerable that a caution may refuse
 WRONG_SHOWN = {"lenient": 0.04, "normal": 0.02, "strict": 0.01}  # share of subtly wrong sentences that may pass
 LEAST_SUPPORT = 0.5  # however few wrong sentences the rules let pass, no caution turns the score off
 
