@@ -1,4 +1,4 @@
-"""A question made of a sentence by rule, for where a writer gives nothing that will do. English only.
+"""A question and its short answer made of a sentence by rule, for where no writer gives one that will do. English only.
 
 Some kinds of sentences become questions without knowing how their verbs are inflected:
 
@@ -21,6 +21,7 @@ from rag.words import names
 
 FEWEST, MOST = 3, 16  # words of what is taken over from the sentence
 MOST_SUBJECT = 7  # words
+MOST_SHORT = 15  # words of a short answer
 
 _PIECE = r"[^,;:.?!()“”\"—–]+?"
 _MODAL = "can|could|will|would|should|may|might|must"
@@ -34,12 +35,12 @@ _BY = re.compile(
     rf"By [a-z]+ing\b[^;:.?!()“”\"—–]*?, (?P<subject>{_PIECE}) (?P<verb>{_MODAL}) (?P<rest>{_PIECE})(?=[,;:.]|$)"
 )
 _PERSON = re.compile(
-    r"(?:The )?(?P<role>[A-Z]?[a-z]+) [A-Z][\w'’-]+ (?:(?:de|van|von) )?[A-Z][\w'’-]+ (?P<verb>[a-z]+) "
+    r"(?:The )?(?P<role>[A-Z]?[a-z]+) (?P<name>[A-Z][\w'’-]+ (?:(?:de|van|von) )?[A-Z][\w'’-]+) (?P<verb>[a-z]+) "
     rf"(?P<rest>{_LONG})(?=[,;:.]|$)"
 )
 _SHARE = re.compile(
     r"(?:^|[,;:] )(?:and |but |yet )?(?:only |just |about |nearly |some |roughly |around )?"
-    rf"\d[\d.]*(?:%| per ?cent) of (?P<rest>{_LONG})(?=[,;:.]|$)"
+    rf"(?P<share>\d[\d.]*(?:%| per ?cent)) of (?P<rest>{_LONG})(?=[,;:.]|$)"
 )
 _ANOTHER = re.compile(r" and (?=(?:the|an?|its|their|his|her|[A-Z]\w*) )")  # another clause may begin here
 _NEW_SUBJECT = re.compile(rf"\w (?:the|an?|its|their) \w+ (?:is|are|was|were|had|has|rose|fell|went|{_MODAL})\b")
@@ -71,70 +72,87 @@ _OF = re.compile(r"['’]s\b|s['’](?= )| (?:of|for|in|to|from|between) ")
 _ARTICLES = frozenset("the a an its their his her our your every".split())
 
 
-def question_of(sentence: str, text: str) -> str:
-    """The question that a sentence of the text answers, or "" if the rules make none of it."""
-    return next((question for rule in _RULES if (question := rule(sentence, text))), "")
+Made = tuple[str, str]  # question and short answer
+NOTHING = "", ""
 
 
-def _because(sentence: str, text: str) -> str:
+def question_of(sentence: str, text: str) -> Made:
+    """The question that a sentence of the text answers, and its short answer; both "" if the rules make none of it."""
+    return next((made for rule in _RULES if (made := rule(sentence, text))[0]), NOTHING)
+
+
+def _because(sentence: str, text: str) -> Made:
     match = _BECAUSE.match(sentence)
     if not match or set(match["rest"].casefold().split()) & (_ELSEWHERE | {"and", "but", "which"}):
-        return ""
+        return NOTHING
     subject = _subject(match["subject"], text)
-    return f"Why {match['verb']} {subject} {match['rest']}?" if subject else ""
+    question = f"Why {match['verb']} {subject} {match['rest']}?"
+    return (question, _clause(sentence[match.end() :])) if subject else NOTHING
 
 
-def _called(sentence: str, text: str) -> str:
+def _called(sentence: str, text: str) -> Made:
     match = _CALLED.match(sentence)
     if not match or not (_OF.search(match["subject"]) or names(match["subject"])):
-        return ""  # "What is a common misconception?" could be about anything
+        return NOTHING  # "What is a common misconception?" could be about anything
     subject = _subject(match["subject"], text)
-    return f"What {match['verb']} {subject}?" if len(subject.split()) > 1 else ""
+    question = f"What {match['verb']} {subject}?"
+    return (question, _clause(sentence[match.end("verb") :])) if len(subject.split()) > 1 else NOTHING
 
 
-def _when(sentence: str, text: str) -> str:
+def _when(sentence: str, text: str) -> Made:
     match = _WHEN.match(sentence)
     if not match:
-        return ""
+        return NOTHING
     clause, main, word = match["clause"], match["main"], match["word"].lower()
     if not _fits(clause) or clause.split()[0] in ("you", "we", "I") or _NEW_SUBJECT.search(clause):
-        return ""
+        return NOTHING
     modal = re.search(rf"\b({_MODAL})\b", main)
     present = not _past(clause) and not _past(main)
     if word == "if":
-        return f"What {f'{modal[0]} happen' if modal else 'happens'} if {clause}?" if present else ""
+        question = f"What {f'{modal[0]} happen' if modal else 'happens'} if {clause}?"
+        return (question, _clause(main)) if present else NOTHING
     past = _past(clause) or (bool(_EITHER & set(clause.split())) and _past(main))
     if past == present or (past and _PRESENT.search(clause)):
-        return ""
-    return f"What {'happened' if past else 'happens'} {word} {clause}?"
+        return NOTHING
+    return f"What {'happened' if past else 'happens'} {word} {clause}?", _clause(main)
 
 
-def _by(sentence: str, text: str) -> str:
+def _by(sentence: str, text: str) -> Made:
     match = _BY.match(sentence)
     if not match or set(match["rest"].split()) & _ELSEWHERE or set(match["subject"].split()) & _NO_SUBJECT:
-        return ""
-    return f"How {match['verb']} {match['subject']} {match['rest']}?"
+        return NOTHING
+    question = f"How {match['verb']} {match['subject']} {match['rest']}?"
+    return question, _clause(sentence[: match.start("subject")].rstrip(", "))
 
 
-def _person(sentence: str, text: str) -> str:
+def _person(sentence: str, text: str) -> Made:
     match = _PERSON.match(sentence)
     if not match or not (match["verb"] in _PAST or re.search("(s|ed)$", match["verb"])):
-        return ""
+        return NOTHING
     role, rest = match["role"].lower(), _ANOTHER.split(match["rest"])[0]
     if role in _NO_ROLE or not _IS_ROLE.fullmatch(role):
-        return ""  # without a role it may be a company, a place or a show
-    return f"Which {role} {match['verb']} {rest}?" if _fits(rest) else ""
+        return NOTHING  # without a role it may be a company, a place or a show
+    return (f"Which {role} {match['verb']} {rest}?", match["name"]) if _fits(rest) else NOTHING
 
 
-def _share(sentence: str, text: str) -> str:
+def _share(sentence: str, text: str) -> Made:
     match = _SHARE.search(sentence)
     if not match:
-        return ""
+        return NOTHING
     rest = _ANOTHER.split(match["rest"])[0]
-    return f"What share of {rest}?" if _fits(rest) and (_past(rest) or _PRESENT.search(rest)) else ""
+    said = _fits(rest) and (_past(rest) or _PRESENT.search(rest))
+    return (f"What share of {rest}?", match["share"]) if said else NOTHING
 
 
-_RULES: tuple[Callable[[str, str], str], ...] = (_share, _person, _because, _when, _by, _called)
+_RULES: tuple[Callable[[str, str], Made], ...] = (_share, _person, _because, _when, _by, _called)
+
+
+def _clause(text: str) -> str:
+    """The text up to where its first clause ends, at a comma if it is long; "" if it is too long even so."""
+    clause = re.split(r"[;:.!?—–](?:\s|$)", text.strip(), maxsplit=1)[0]
+    if len(clause.split()) > MOST_SHORT:
+        clause = clause.partition(", ")[0]
+    return clause if len(clause.split()) <= MOST_SHORT else ""
 
 
 def _fits(taken: str) -> bool:

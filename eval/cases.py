@@ -27,12 +27,14 @@ _BEGINNING = '{"id": "'  # of each line that is written here
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One line of the file. `origin` says how it came there: accepted, edited, unread or reported."""
+    """One line of the file. `origin` says how it came there: accepted, edited, unread or reported.
+
+    There is no gold answer in sentences: those that the reader marked would make it its own judge.
+    """
 
     question: str
     insight_ids: tuple[str, ...] = ()  # that answer it
     short: str = ""
-    answer: str = ""
     answerable: bool = True
     without: tuple[str, ...] = ()  # hidden while it is asked
     note: str = ""
@@ -45,7 +47,7 @@ class Case:
 
     def line(self) -> str:
         """The case as JSON; empty fields are left out."""
-        given = {"short": self.short, "answer": self.answer, "without": self.without, "note": self.note}
+        given = {"short": self.short, "without": self.without, "note": self.note}
         return json.dumps(
             {"id": self.case_id, "question": self.question, "insight_ids": self.insight_ids}
             | {"answerable": self.answerable}

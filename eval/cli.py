@@ -16,6 +16,7 @@ import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -326,7 +327,11 @@ def add_new_arguments(parser: argparse.ArgumentParser) -> None:
         help="propose also what the library's first hit doesn't answer: harder questions, and more bad ones",
     )
     parser.add_argument("--config", type=Path, metavar="FILE", help="settings in TOML (default: ./footnoted.toml)")
-    parser.add_argument("--writer", metavar="W", help="who words the questions: a model, or openai:MODEL@URL")
+    parser.add_argument(
+        "--writer",
+        metavar="W",
+        help="who words questions: a model, or openai:MODEL@URL (default: rules; the shipped writer only answers)",
+    )
     parser.add_argument(
         "--set", dest="settings", metavar="KEY=VALUE", nargs="+", action="extend", default=[], help="change settings"
     )
@@ -337,7 +342,7 @@ def new_questions(args: argparse.Namespace) -> int:
     from corpus.library import open_library
     from eval.cases import check_file
     from eval.interview import open_table, summary
-    from rag.config import load_config
+    from rag.config import Config, load_config
 
     if args.count < 1:
         raise UsageError(f"--count can't be {args.count}.", "Give it 1 or more.")
@@ -351,6 +356,8 @@ def new_questions(args: argparse.Namespace) -> int:
     if args.writer is not None:
         settings["writer"] = args.writer
     config = load_config(args.config, os.environ, **settings)
+    if config.writer == Config().writer:  # it was taught to answer, and does so whatever it is asked for
+        config = dataclasses.replace(config, writer="quote")
     exhausted = False
     with open_library(args.library) as library:
         if not library.count():
@@ -370,8 +377,8 @@ def _propose(args: argparse.Namespace, config: "Config", library: "Library", tab
     """Whether the library gave fewer questions than were wanted."""
     from eval.ahead import ahead
     from eval.cases import Passed, add_passed
-    from eval.interview import accept_all, interview, used
-    from eval.propose import draw, propose
+    from eval.interview import accept_all, fruitless, interview, open_table, taken
+    from eval.propose import draw, propose, unworded
     from rag.models import silent
     from rag.pipeline import open_pipeline
 
@@ -379,19 +386,23 @@ def _propose(args: argparse.Namespace, config: "Config", library: "Library", tab
         pipeline = open_pipeline(library, config, report)
     pipeline = dataclasses.replace(pipeline, report=silent)  # from here on the screen is the person's
     writer = f"{pipeline.writer.fingerprint}{' unfound' if args.unfound else ''}"
-    gone = used(table, writer)
-    insights = [insight for insight in draw(library.insights(), args.seed) if insight.insight_id not in gone]
+    drawn = draw(library.insights(), args.seed)
 
     def make(stopped: Callable[[], bool]) -> "Iterator[Proposal]":
+        gone = taken(table) | fruitless(table, writer)
         return propose(
             pipeline,
-            insights,
+            [insight for insight in drawn if insight.insight_id not in gone],
             [case.text for case in table.cases],
             seed=args.seed,
             unfound=args.unfound,
             stopped=stopped,
             fruitless=lambda insight: add_passed(args.out, Passed(insight.insight_id, "nothing", writer=writer)),
         )
+
+    def others() -> "Iterator[Proposal]":  # when there are no more proposals
+        wanted = fruitless(table, writer) - taken(open_table(args.out))
+        yield from unworded(pipeline, (insight for insight in drawn if insight.insight_id in wanted), args.seed)
 
     def say(text: str) -> None:
         sys.stdout.write(f"{text}\n")
@@ -403,7 +414,7 @@ def _propose(args: argparse.Namespace, config: "Config", library: "Library", tab
     if isinstance(sys.stdin, io.TextIOWrapper):
         sys.stdin.reconfigure(errors="replace")  # a key that isn't UTF-8 is a wrong key, not a fault
     with ahead(make, lambda: say("Looking for the next question …")) as proposals:
-        return interview(table, proposals, args.count, input, say)
+        return interview(table, chain(proposals, others()), args.count, input, say)
 
 
 def _settings(pairs: Sequence[str]) -> dict[str, str]:

@@ -22,6 +22,10 @@ WIDEST = 80  # columns
 LONGEST = 2000  # characters of a question
 KEYS = ("accept", "edit", "reject", "skip", "back", "quit")
 PROMPT = f"{'  '.join(f'[{key[0]}]{key[1:]}' for key in KEYS)}: "
+FLATTERED = (
+    "Unless you word them anew or take --unfound, proposed questions are such that their insight is found: so R@k and "
+    "false_refusal_rate look better than they are."
+)
 HELP = "Type a, e, r, s, b or q and Enter. Accept: it goes into the file. Skip: decide another time."
 
 Ask = Callable[[str], str]  # shows a prompt and returns the line typed; raises EOFError where there are no more
@@ -64,13 +68,15 @@ def open_table(file: Path) -> Table:
     return Table(file, read_cases(file), rejected)
 
 
-def used(table: Table, writer: str) -> set[str]:
-    """Ids of the insights that aren't to be asked about again: they are in a case, rejected, or gave this writer
-    nothing.
-    """
+def taken(table: Table) -> set[str]:
+    """Ids of the insights that were decided on: they are in a case, or rejected."""
     found = {id_ for case in table.cases for id_ in (*case.gold, *case.without)}
-    found |= {each.insight_id for each in table.rejected}
-    return found | {each.insight_id for each in read_passed(table.file) if each.writer == writer}
+    return found | {each.insight_id for each in table.rejected}
+
+
+def fruitless(table: Table, writer: str) -> set[str]:
+    """Ids of the insights that gave this writer no question that will do."""
+    return {each.insight_id for each in read_passed(table.file) if each.writer == writer}
 
 
 def interview(
@@ -136,7 +142,7 @@ def accept_all(
 
 
 def summary(table: Table, count: int, exhausted: bool, library: str) -> str:
-    """What the file holds by now, what is left, and what to do with it."""
+    """What the file holds by now, what is left, what to do with it, and what it can't tell."""
     cases = read_cases(table.file)
     unanswerable = sum(not case.answerable for case in cases)
     rejected = sum(each.outcome == "rejected" for each in read_passed(table.file))
@@ -152,6 +158,7 @@ def summary(table: Table, count: int, exhausted: bool, library: str) -> str:
     if cases:
         run = shlex.join(["footnoted", "eval", "run", str(table.file), "--library", library])
         lines.append(f"How good are the answers? {run}")
+        lines.append(_wrapped(FLATTERED))
     return "\n".join(lines)
 
 
@@ -173,6 +180,9 @@ def _twin(table: Table, place: int) -> Proposal | None:
 def _accept(table: Table, place: int, say: Say, origin: str = "accepted") -> bool:
     """Write the case; False, and a word on why, if it can't be."""
     seen = table.seen[place]
+    if not seen.proposal.question:
+        say("There is no question yet: type e to write it, s to skip it.")
+        return False
     old, case = seen.case, _case(seen, origin)
     if case != old and not (change_case(table.file, old.case_id, case) if old else add_case(table.file, case)):
         say("That question is in the file already: edit it, or reject it.")
@@ -189,7 +199,6 @@ def _case(seen: Seen, origin: str) -> Case:
         proposal.question,
         proposal.insight_ids if answerable else (),
         proposal.short if answerable else "",
-        proposal.answer if answerable else "",
         answerable,
         () if answerable else proposal.without,
         origin="edited" if seen.edited else origin,
@@ -252,6 +261,7 @@ def _goes_back(ask: Ask) -> bool:
 def _show(seen: Seen, number: int, count: int, say: Say) -> None:
     proposal = seen.proposal
     kind = "" if proposal.answerable else " · unanswerable"
+    kind = kind if proposal.question else " · write your own"
     say("")
     say(f"── {number} of {count}{kind} ".ljust(_width(), "─"))
     if proposal.answerable:
@@ -266,10 +276,12 @@ def _show(seen: Seen, number: int, count: int, say: Say) -> None:
         for text in proposal.nearest:
             say(_hanging("  • ", text))
     say("")
-    say(_hanging("Question  ", proposal.question))
+    say(_hanging("Question  ", proposal.question or "none yet: type e to write what this insight answers"))
     if proposal.answerable:
-        say(_hanging("Answer    ", proposal.answer))
-        say(_hanging("Short     ", proposal.short or "none: edit it to give one"))
+        if proposal.answer:
+            say(_hanging("Answer    ", proposal.answer))
+        if proposal.question:
+            say(_hanging("Short     ", proposal.short or "none: edit it to give one"))
         if not proposal.found:
             say(_wrapped("The library's first hit is another insight: does that one answer it too?"))
     else:

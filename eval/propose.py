@@ -10,7 +10,7 @@ A question becomes unanswerable in truth by taking insights away: those that ans
 """
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 
@@ -36,7 +36,7 @@ SHOWN = 2  # of those that are left
 class Proposal:
     """A question that an insight answers, or the same one for a library without what answers it."""
 
-    question: str
+    question: str  # empty if a person is to write it
     insight_ids: tuple[str, ...]  # that answer it
     text: str = ""  # the passage that it was made of
     about: str = ""  # where the insight is from
@@ -79,12 +79,12 @@ def propose(
     reading = replace(pipeline, writer=QuoteWriter("", pipeline.config))
     before = [content(question) for question in asked]
     for insight in insights:
-        for question in _candidates(pipeline.writer, insight, seed, stopped):
+        for question, short in _candidates(pipeline.writer, insight, seed, stopped):
             if stopped():
                 return
             if any(_alike(content(question), other) for other in before):
                 continue
-            proposal = _read(reading, question, insight)
+            proposal = _read(reading, question, short, insight)
             if proposal and (proposal.found or unfound):
                 before.append(content(question))
                 yield proposal
@@ -95,6 +95,12 @@ def propose(
             fruitless(insight)
 
 
+def unworded(pipeline: Pipeline, insights: Iterable[Insight], seed: int = 0) -> Iterator[Proposal]:
+    """A proposal without a question for each insight: for a person to write one."""
+    for insight in insights:
+        yield take_away(pipeline, Proposal("", (insight.insight_id,), _passage(insight, seed), _about(insight)))
+
+
 def take_away(pipeline: Pipeline, proposal: Proposal) -> Proposal:
     """The proposal with what would have to go so that nothing answers it: its insights, those that are nearly the same
     by meaning, and those that hold nearly all words of question and answer.
@@ -103,9 +109,9 @@ def take_away(pipeline: Pipeline, proposal: Proposal) -> Proposal:
     reader, which is what such a question is to measure: a person looks at the nearest instead.
     """
     gold = proposal.insight_ids
-    hits = pipeline.search(proposal.question, LOOKED_AT + len(gold))
+    hits = pipeline.search(proposal.question or proposal.text[: pipeline.config.max_question], LOOKED_AT + len(gold))
     near = [hit for id_ in gold for hit in pipeline.related(id_, LOOKED_AT) if hit.score >= NEAR]
-    wanted = content(f"{proposal.question} {proposal.answer}")
+    wanted = content(f"{proposal.question} {proposal.answer}" if proposal.question else proposal.text)
     holding = [hit for hit in hits if len(wanted & content(hit.insight.text)) >= HOLDS * len(wanted)]
     hidden = tuple(dict.fromkeys([*gold, *(hit.insight.insight_id for hit in (*near, *holding))]))
     left = [hit for hit in hits if hit.insight.insight_id not in hidden]
@@ -114,17 +120,17 @@ def take_away(pipeline: Pipeline, proposal: Proposal) -> Proposal:
     return replace(proposal, without=hidden, nearest=tuple(hit.passage.text for hit in left[:SHOWN]))
 
 
-def _candidates(writer: Writer, insight: Insight, seed: int, stopped: Stopped) -> Iterator[str]:
-    """The questions of an insight that pass the rules: the writer's, then those made by rule."""
+def _candidates(writer: Writer, insight: Insight, seed: int, stopped: Stopped) -> Iterator[tuple[str, str]]:
+    """The questions of an insight that pass the rules: the writer's, then those made by rule, with a short answer."""
     text = _passage(insight, seed)
     for prompt in prompts(text):
         question = _written(writer, prompt, stopped)
         if question and not fault_of(question, text):
-            yield question
+            yield question, ""
     for start, end in sentences(text):
-        question = question_of(text[start:end], text)
+        question, short = question_of(text[start:end], text)
         if question and not fault_of(question, text, copying=1.0):
-            yield question
+            yield question, short
 
 
 def _written(writer: Writer, prompt: Sequence[Message], stopped: Stopped) -> str:
@@ -136,7 +142,7 @@ def _written(writer: Writer, prompt: Sequence[Message], stopped: Stopped) -> str
     return question_in(text)
 
 
-def _read(pipeline: Pipeline, question: str, insight: Insight) -> Proposal | None:
+def _read(pipeline: Pipeline, question: str, short: str, insight: Insight) -> Proposal | None:
     """The question as the flow answers it. None if it doesn't see the insight at all: then nothing marks the answer."""
 
     def own(hit: Hit) -> bool:
@@ -152,9 +158,9 @@ def _read(pipeline: Pipeline, question: str, insight: Insight) -> Proposal | Non
         question,
         (insight.insight_id,),
         evidence[0].hit.passage.text,
-        ", ".join(part for part in (insight.author, insight.title, insight.source, insight.date) if part),
+        _about(insight),
         quote,
-        short_answer(question, quote),
+        short or short_answer(question, quote),
         found=answer.status is Status.ANSWERED and own(answer.hits[0]),
     )
     return take_away(pipeline, proposal)
@@ -168,6 +174,10 @@ def _passage(insight: Insight, seed: int) -> str:
 
 def _alike(first: set[str], second: set[str]) -> bool:
     return bool(first and second) and len(first & second) >= SAME * len(first | second)
+
+
+def _about(insight: Insight) -> str:
+    return ", ".join(part for part in (insight.author, insight.title, insight.source, insight.date) if part)
 
 
 def _source(insight: Insight) -> str:

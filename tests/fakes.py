@@ -104,7 +104,7 @@ class WordReader:
     fingerprint = "word-reader"
 
     def cuts(self, caution: str) -> Cuts:
-        return Cuts(refuse=0.3, partly=0.5, relevance=0.9, support=0.5)
+        return Cuts(refuse=0.3, partly=0.6, relevance=0.9, support=0.5)
 
     def find(self, question: str, hits: Sequence[Hit]) -> list[Evidence]:
         found = []

@@ -25,7 +25,7 @@ from eval.cases import (
 )
 from eval.formats import load_questions
 
-IDLE = Case("How long do freight cars stand idle?", ("s6",), "two thirds", "Freight cars stand idle for two thirds.")
+IDLE = Case("How long do freight cars stand idle?", ("s6",), "two thirds")
 GONE = Case("How long do freight cars stand idle?", answerable=False, without=("s6", "s7"))
 
 
@@ -45,13 +45,7 @@ def test_cases_are_what_a_run_asks(file: Path) -> None:
     form, (collection,) = load_questions(file)
     idle, gone = collection.questions
     assert form == "plain"
-    assert (idle.text, idle.gold, idle.short, idle.answer, idle.answerable) == (
-        IDLE.question,
-        ("s6",),
-        "two thirds",
-        IDLE.answer,
-        True,
-    )
+    assert (idle.text, idle.gold, idle.short, idle.answerable) == (IDLE.question, ("s6",), "two thirds", True)
     assert (gone.text, gone.gold, gone.answerable, gone.without) == (GONE.question, (), False, ("s6", "s7"))
     assert idle.question_id == IDLE.case_id != gone.question_id
 

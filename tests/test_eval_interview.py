@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from corpus.insight import Insight
 from corpus.library import Library, open_library
-from eval.cases import passed_over, read_cases, read_passed
-from eval.interview import EVERY, PROMPT, accept_all, interview, open_table, summary, used
+from eval.cases import Passed, add_passed, passed_over, read_cases, read_passed
+from eval.interview import EVERY, PROMPT, accept_all, fruitless, interview, open_table, summary, taken
 from eval.propose import Proposal
 from rag.config import Config
 from rag.models import Report, silent
@@ -80,7 +80,7 @@ def session(file: Path) -> Session:
 
     def session(*lines: str, count: int = 9, make: Callable[[int], Proposal] = proposal) -> tuple[bool, Typist]:
         table, typist = open_table(file), Typist(*lines)
-        gone = used(table, "w")
+        gone = taken(table)
         proposals = (each for each in map(make, range(1, 10)) if each.insight_ids[0] not in gone)
         return interview(table, proposals, count, typist.ask, typist.say), typist
 
@@ -103,7 +103,7 @@ def test_accepted_is_in_the_file_and_rejected_beside_it(session: Session, file: 
     assert "── 4 of 9 ──" in typist.shown
     assert "── 5 of 9 ──" in typist.shown
     line = json.loads(file.read_text().splitlines()[0])
-    assert (line["insight_ids"], line["short"], line["answer"], line["origin"]) == (["i1"], "C", "C1 did.", "accepted")
+    assert (line["insight_ids"], line["short"], line["origin"]) == (["i1"], "C", "accepted")
 
 
 def test_all_that_a_person_needs_is_on_the_screen(session: Session) -> None:
@@ -209,6 +209,11 @@ def test_a_rejected_twin_is_not_proposed_again(session: Session, file: Path) -> 
     assert [case.text for case in read_cases(file) if not case.answerable] == asked(6)
 
 
+def test_no_question_has_two_twins(session: Session, file: Path) -> None:
+    session("a", "a", "a", "a", "r", "r", "r", "a", "q", make=twinned)
+    assert [case.text for case in read_cases(file) if not case.answerable] == asked(3, 2)
+
+
 def test_a_twin_that_was_not_decided_is_made_up_for(session: Session, file: Path) -> None:
     session("a", "a", "a", "q", make=twinned)
     session("a", "a", "a", "q", make=twinned)
@@ -230,6 +235,25 @@ def test_only_the_question_of_a_twin_can_be_edited(session: Session, file: Path)
     assert (case.text, case.answerable, case.without, case.short) == ("Who moved then?", False, ("i3", "twin"), "")
 
 
+def test_where_there_is_no_question_a_person_writes_it(session: Session, file: Path) -> None:
+    def unworded(number: int) -> Proposal:
+        return replace(proposal(number), question="", answer="", short="")
+
+    _, typist = session("a", "e", "Who moved it?", "the crew", "a", "e", "", "", "a", "r", "q", make=unworded)
+    rows = [json.loads(line) for line in file.read_text().splitlines()]
+    assert [(row["question"], row["short"], row["insight_ids"], row["origin"]) for row in rows] == [
+        ("Who moved it?", "the crew", ["i1"], "edited")
+    ]
+    assert "1 of 9 · write your own" in typist.shown
+    assert typist.shown.count("There is no question yet") == 2
+
+
+def test_insights_without_a_question_are_remembered_by_writer(file: Path) -> None:
+    add_passed(file, Passed("i1", "nothing", writer="small"))
+    assert fruitless(open_table(file), "small") == {"i1"}
+    assert fruitless(open_table(file), "large") == set()
+
+
 def test_what_is_accepted_unread_says_so(file: Path) -> None:
     said: list[str] = []
     assert accept_all(open_table(file), map(proposal, range(3)), 5, said.append)
@@ -245,6 +269,8 @@ def test_the_summary_says_what_to_do_next(session: Session, file: Path) -> None:
     assert f"{file} holds 1 question, 0 of them unanswerable; 1 rejected." in text
     assert "7 of 9 are left: the same command goes on there." in text
     assert f"footnoted eval run {file} --library 'my lib.db'" in text
+    assert "their insight is found: so R@k and false_refusal_rate look better than they are." in text
+    assert max(len(line) for line in text.splitlines() if "eval run" not in line and str(file) not in line) <= 80
     assert "--count 4" in summary(open_table(file), 2, False, "demo")
     assert "another --writer" in summary(open_table(file), 9, True, "demo")
 
@@ -266,7 +292,7 @@ def test_whatever_is_typed_the_file_holds_what_was_accepted(file: Path, typed: l
     for lines in typed:
         table = open_table(file)
         assert {case.question_id for case in table.cases} == expected
-        proposals = (each for each in map(twinned, range(1, 10)) if each.insight_ids[0] not in used(table, "w"))
+        proposals = (each for each in map(twinned, range(1, 10)) if each.insight_ids[0] not in taken(table))
         rest = iter(lines)
 
         def ask(prompt: str, rest: Iterator[str] = rest) -> str:
@@ -317,7 +343,8 @@ def writer(monkeypatch: pytest.MonkeyPatch) -> AskingWriter:
 
 
 def command(*arguments: str | Path) -> int:
-    return cli.main(["eval", "questions", "new", *map(str, arguments)])
+    writer = [] if "--writer" in arguments else ["--writer", "asking"]
+    return cli.main(["eval", "questions", "new", *map(str, arguments), *writer])
 
 
 def type_lines(monkeypatch: pytest.MonkeyPatch, lines: Sequence[str | BaseException]) -> None:
@@ -361,6 +388,19 @@ def test_a_person_judges(
     assert command(six, "--out", "mine.jsonl", "--count", "4", "--seed", "5") == 130
     assert len(read_cases(Path("mine.jsonl"))) == 2
     assert "mine.jsonl holds 2 questions" in capsys.readouterr().out
+
+
+def test_what_gave_no_question_is_left_to_the_person(
+    six: Path, writer: AskingWriter, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writer.questions = {"310": [SUITCASES]}
+    type_lines(monkeypatch, ["a", "e", "Why does it keep longer than others?", "acid", "a", "s", "q"])
+    assert command(six) == 0
+    assert "2 of 20 · write your own" in capsys.readouterr().out
+    assert [case.short for case in read_cases(Path("questions.jsonl"))] == ["310", "acid"]
+    type_lines(monkeypatch, ["r", "r", "r", "r", ""])
+    assert command(six) == 0
+    assert "4 rejected" in capsys.readouterr().out
 
 
 def test_without_a_terminal_it_says_so(
@@ -407,9 +447,10 @@ def test_an_empty_library_is_a_sentence(tmp_path: Path, capsys: pytest.CaptureFi
     assert "is empty" in capsys.readouterr().err
 
 
-def test_the_quote_writer_has_the_rules_alone(
-    six: Path, writer: AskingWriter, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("name", ["quote", Config().writer])
+def test_without_a_writer_that_asks_the_rules_are_alone(
+    six: Path, writer: AskingWriter, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
-    assert command(six, "--yes", "--writer", "quote") == 0
+    assert command(six, "--yes", "--writer", name) == 0
     assert "questions.jsonl holds 0 questions" in capsys.readouterr().out
     assert writer.asked == []
