@@ -32,6 +32,20 @@ if TYPE_CHECKING:
 NOT_GOOD_ENOUGH = 4  # exit code: a run fails a check of `eval compare`
 
 
+def add_distractors(parser: argparse.ArgumentParser) -> None:
+    """The argument --with, for whatever asks questions to a library."""
+    parser.add_argument(
+        "--with",
+        dest="with_folders",
+        metavar="FOLDER",
+        type=Path,
+        nargs="+",
+        action="extend",
+        default=[],
+        help="add the insights that come with other questions to the library, as distractors",
+    )
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `footnoted eval run`."""
     parser.add_argument(
@@ -45,16 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="L",
         help="ask a copy of this library (a file, or demo) instead of one of the insights that come with the questions",
     )
-    parser.add_argument(
-        "--with",
-        dest="with_folders",
-        metavar="FOLDER",
-        type=Path,
-        nargs="+",
-        action="extend",
-        default=[],
-        help="add the insights that come with other questions to the library, as distractors",
-    )
+    add_distractors(parser)
     parser.add_argument("--split", metavar="S", help="subfolder of QUESTIONS to ask, or name of the qrels")
     parser.add_argument(
         "--limit", metavar="N", type=int, help="ask only N questions, spread evenly, always the same ones"
@@ -434,17 +439,18 @@ def _settings(pairs: Sequence[str]) -> dict[str, str]:
 
 def _command(args: argparse.Namespace) -> str:
     """The command as it stands in a result file: what decides the results, with no folder of this machine in it."""
-    words = ["footnoted", "eval", "run", _shown(args.questions)]
-    library = None if args.library is None else _shown(Path(args.library))
+    words = ["footnoted", "eval", "run", shown(args.questions)]
+    library = None if args.library is None else shown(Path(args.library))
     given = {"library": library, "split": args.split, "limit": args.limit, "seed": args.seed, "writer": args.writer}
     for name, value in given.items():
         words += [f"--{name}", str(value)] if value is not None else []
-    words += ["--with", *map(_shown, args.with_folders)] if args.with_folders else []
+    words += ["--with", *map(shown, args.with_folders)] if args.with_folders else []
     words += ["--set", *args.settings] if args.settings else []
     return shlex.join(words)
 
 
-def _shown(path: Path) -> str:
+def shown(path: Path) -> str:
+    """A path as result files may name it: without the folders of this machine."""
     return path.name if path.is_absolute() else path.as_posix()
 
 

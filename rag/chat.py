@@ -37,7 +37,10 @@ class Chat:
 
 
 def load_chat(name: str, report: Report = silent) -> Chat:
-    """Bare name, folder or hub id. Raises ModelError if there is no such model, or it isn't one for chats."""
+    """Bare name, folder or hub id. Raises ModelError if there is no such model, or it isn't one for chats.
+
+    The last one loaded is kept and shared: only a trainer, which runs alone, may change it.
+    """
     weights = find_weights(name, report)
     report(f"Loading {name}", 0, 0)
     return _load(weights)

@@ -15,7 +15,7 @@ from rag.words import HEDGES, NEGATIONS, is_function, numbers, stem
 
 _WORD = re.compile(r"[^\W_]+(?:[.,:][0-9]+)*(?:['’\-][^\W_]+)*")
 _EDGE = re.compile(r"[,;:.!?()\u2013\u2014]")
-_YES_OR_NO = re.compile(r"^(?:yes|no)\b(?:[,;:.\u2013\u2014-]\s*|\s+)", re.I)
+_YES_OR_NO = re.compile(r"^(?:yes|no)\s*[,;:.\u2013\u2014]\s*", re.I)  # "No baker slept" denies
 
 CONDITIONS = frozenset("if when whenever unless until till once provided except only otherwise without where".split())
 SCOPES = frozenset(

@@ -37,7 +37,8 @@ class Judge:
         return self._chat.encode(build_prompt(question, text, NOTE_TOKENS))
 
     def _score(self, head: str, paths: Sequence[list[int]]) -> list[float]:
-        return [score for start in range(0, len(paths), AT_ONCE) for score in self._pass(head, paths[start:][:AT_ONCE])]
+        groups = (paths[start : start + AT_ONCE] for start in range(0, len(paths), AT_ONCE))
+        return [score for group in groups for score in self._pass(head, group)]
 
     def _pass(self, head: str, paths: Sequence[list[int]]) -> Iterator[float]:
         import torch

@@ -13,7 +13,7 @@ from corpus.passages import sentences
 from rag.datatypes import Citation, Claim, Evidence, Verdict
 from rag.edits import without_yes_or_no
 from rag.read import Reader, asks_for
-from rag.rules import broken_rule, locate
+from rag.rules import broken_rule, locate, located
 from rag.words import content, numbers
 
 _MARKER = re.compile(
@@ -60,27 +60,33 @@ def without_markers(sentence: str) -> str:
 
 def check(sentence: str, question: str, evidence: Sequence[Evidence], reader: Reader, cut: float) -> Claim | Dropped:
     """The sentence as a SUPPORTED claim with its citations, or why it isn't one. Each passage is looked at alone."""
-    sentence = without_yes_or_no(sentence)
+    bare = without_yes_or_no(sentence)
     for item in evidence:
-        if spans := verbatim(sentence, item.hit.passage.text):
-            return _supported(sentence, item, spans, 1.0)
+        for said in (sentence, bare):
+            if spans := verbatim(said, item.hit.passage.text):
+                return _supported(said, item, spans, 1.0)
+    sentence = bare
     if _TALKS_ABOUT_ITSELF.search(sentence):
         return Dropped(sentence, "speaks of its sources instead of answering")
     if set(content(sentence)) <= set(content(question)) and not (numbers(sentence) - numbers(question)):
         return Dropped(sentence, "only repeats the question")
-    why = ""
-    supports = reader.support(question, sentence, [item.hit.passage.text for item in evidence])
-    for support, item in sorted(zip(supports, evidence, strict=True), key=lambda row: -row[0]):
-        text = item.hit.passage.text
-        spans = locate(sentence, text)
-        cited = " ".join(text[a:b] for a, b in spans)
-        broken = broken_rule(sentence, cited)
-        if not broken and asks_for(question, sentence) < asks_for(question, cited):
-            broken = "it leaves out what was asked for"
-        if not broken and support >= cut:
-            return _supported(sentence, item, spans, support)
-        why = why or broken or f"support {support:.2f} is below {cut:.2f}"
-    return Dropped(sentence, why)
+    faults = [_fault(sentence, question, item.hit.passage.text) for item in evidence]
+    left = [item for item, fault in zip(evidence, faults, strict=True) if not fault]
+    if not left:  # the models are asked only about what the rules let pass: most drafts fail here
+        return Dropped(sentence, next(iter(faults), "there is no evidence"))
+    supports = reader.support(question, sentence, [item.hit.passage.text for item in left])
+    support, item = max(zip(supports, left, strict=True), key=lambda row: row[0])
+    if support < cut:
+        return Dropped(sentence, f"support {support:.2f} is below {cut:.2f}")
+    return _supported(sentence, item, locate(sentence, item.hit.passage.text), support)
+
+
+def _fault(sentence: str, question: str, text: str) -> str:
+    """What the program itself has against the sentence as an answer from this text; empty if nothing."""
+    cited = located(sentence, text)
+    if broken := broken_rule(sentence, cited):
+        return broken
+    return "it leaves out what was asked for" if asks_for(question, sentence) < asks_for(question, cited) else ""
 
 
 def _supported(sentence: str, item: Evidence, spans: Sequence[tuple[int, int]], support: float) -> Claim:

@@ -13,14 +13,16 @@ import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
 
 from corpus.errors import ModelError
 from corpus.insight import Insight, Passage, make_insight
+from corpus.library import open_library
 from rag.datatypes import Answer, Citation, Claim, Evidence, Hit, Phase, Status, Step, Trace, Turn, Verdict
+from tests.browsing import Screen, watched
 from tests.fakes import HashEmbedder
 
 if TYPE_CHECKING:
@@ -67,6 +69,15 @@ def sample_insights() -> list[Insight]:
 @pytest.fixture
 def six_insights() -> list[Insight]:
     return sample_insights()
+
+
+@pytest.fixture
+def six(tmp_path: Path, six_insights: list[Insight]) -> Path:
+    """A library of the six."""
+    path = tmp_path / "six.db"
+    with open_library(path, create=True) as library:
+        library.add(six_insights)
+    return path
 
 
 @pytest.fixture
@@ -272,7 +283,7 @@ def site(serve_page: Served) -> Iterator[str]:
         yield url
 
 
-SCREENS: dict[str, tuple[int, int, Literal["light", "dark"]]] = {
+SCREENS: dict[str, Screen] = {
     "desktop-light": (1440, 900, "light"),
     "phone-dark": (390, 844, "dark"),
 }
@@ -280,24 +291,11 @@ SCREENS: dict[str, tuple[int, int, Literal["light", "dark"]]] = {
 
 @pytest.fixture(params=list(SCREENS))
 def tab(chromium: "Browser", request: pytest.FixtureRequest, site: str) -> Iterator["Page"]:
-    """The page, opened afresh. Afterwards: no request went elsewhere, and the console holds no error."""
-    width, height, scheme = SCREENS[request.param]
-    phone = width < 500
-    context = chromium.new_context(
-        viewport={"width": width, "height": height}, color_scheme=scheme, is_mobile=phone, has_touch=phone
-    )
-    page = context.new_page()
-    page.set_default_timeout(8000)
-    faults: list[str] = []
-    page.on("request", lambda r: None if r.url.startswith((site, "data:", "blob:")) else faults.append(r.url))
-    page.on("pageerror", lambda error: faults.append(str(error)))
-    page.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
-    page.on("response", lambda r: faults.append(f"{r.status} {r.url}") if r.status >= 400 else None)
-    page.goto(site)
-    page.wait_for_selector("#fn-voice", state="attached")  # the last thing that panel.js makes
-    yield page
-    context.close()
-    assert not faults, faults
+    """The page, opened afresh, on a desktop and on a phone."""
+    with watched(chromium, SCREENS[request.param], lambda url: url.startswith((site, "data:", "blob:"))) as page:
+        page.goto(site)
+        page.wait_for_selector("#fn-voice", state="attached")  # the last thing that panel.js makes
+        yield page
 
 
 # ------------------------------------------------------------------------------------------------ real model servers

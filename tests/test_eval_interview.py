@@ -11,7 +11,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from corpus.insight import Insight
 from corpus.library import Library, open_library
 from eval.cases import Passed, add_passed, passed_over, read_cases, read_passed
 from eval.interview import EVERY, PROMPT, accept_all, fruitless, interview, open_table, summary, taken
@@ -320,14 +319,6 @@ WRITTEN = {
     "Harrow": ["Which loaves of sourdough lasted nine days?"],
     "idle": ["What share of a life do freight cars stand idle?"],
 }
-
-
-@pytest.fixture
-def six(tmp_path: Path, six_insights: list[Insight]) -> Path:
-    path = tmp_path / "six.db"
-    with open_library(path, create=True) as library:
-        library.add(six_insights)
-    return path
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -12,6 +12,7 @@ from eval.html import page
 from eval.intervals import estimates
 from eval.measures import MEASURES
 from eval.rows import Row, ShownClaim
+from tests.browsing import Screen, watched
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -20,7 +21,7 @@ pytestmark = pytest.mark.slow
 
 SHOTS = Path(__file__).parent / "shots"
 RULES = "{runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']}"
-SCREENS: dict[str, tuple[int, int, Literal["light", "dark"]]] = {
+SCREENS: dict[str, Screen] = {
     "desktop-light": (1280, 900, "light"),
     "desktop-dark": (1280, 900, "dark"),
     "phone-light": (390, 844, "light"),
@@ -83,21 +84,9 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(params=list(SCREENS))
 def report(chromium: "Browser", request: pytest.FixtureRequest, file: Path) -> Iterator["Page"]:
     """The report, opened from disk. Afterwards: nothing else was asked for, and the console holds no error."""
-    width, height, scheme = SCREENS[request.param]
-    phone = width < 500
-    context = chromium.new_context(
-        viewport={"width": width, "height": height}, color_scheme=scheme, is_mobile=phone, has_touch=phone
-    )
-    tab = context.new_page()
-    tab.set_default_timeout(8000)
-    faults: list[str] = []
-    tab.on("request", lambda asked: None if asked.url.split("#")[0] == file.as_uri() else faults.append(asked.url))
-    tab.on("pageerror", lambda error: faults.append(str(error)))
-    tab.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
-    tab.goto(file.as_uri())
-    yield tab
-    context.close()
-    assert not faults, faults
+    with watched(chromium, SCREENS[request.param], lambda url: url.split("#")[0] == file.as_uri()) as tab:
+        tab.goto(file.as_uri())
+        yield tab
 
 
 def check(tab: "Page", name: str) -> None:

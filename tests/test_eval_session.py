@@ -30,14 +30,6 @@ def ids(library: Library) -> set[str]:
 
 
 @pytest.fixture
-def own(tmp_path: Path, six_insights: list[Insight]) -> Path:
-    path = tmp_path / "own.db"
-    with open_library(path, create=True) as library:
-        library.add(six_insights)
-    return path
-
-
-@pytest.fixture
 def scripted_pipeline(monkeypatch: pytest.MonkeyPatch) -> HashEmbedder:
     embedder = HashEmbedder()
 
@@ -50,32 +42,32 @@ def scripted_pipeline(monkeypatch: pytest.MonkeyPatch) -> HashEmbedder:
     return embedder
 
 
-def test_a_copy_holds_the_same_and_the_original_stays_byte_for_byte(own: Path) -> None:
-    before = hashlib.sha256(own.read_bytes()).hexdigest()
-    with temporary_library(own) as library:
+def test_a_copy_holds_the_same_and_the_original_stays_byte_for_byte(six: Path) -> None:
+    before = hashlib.sha256(six.read_bytes()).hexdigest()
+    with temporary_library(six) as library:
         assert ids(library) == {"s1", "s2", "s3", "s4", "s5", "s6"}
         assert (library.check(), library.read_only) == ([], False)
         library.remove(["s1", "s2"])
         place = library.path.parent
     assert not place.exists()
-    assert hashlib.sha256(own.read_bytes()).hexdigest() == before
-    assert [path.name for path in own.parent.iterdir()] == ["own.db"], "no index and no helper file is left beside it"
+    assert hashlib.sha256(six.read_bytes()).hexdigest() == before
+    assert [path.name for path in six.parent.iterdir()] == ["six.db"], "no index and no helper file is left beside it"
 
 
-def test_a_copy_holds_what_sqlite_has_not_yet_written_back(own: Path, six_insights: list[Insight]) -> None:
-    with closing(sqlite3.connect(own, isolation_level=None)) as other:
+def test_a_copy_holds_what_sqlite_has_not_yet_written_back(six: Path, six_insights: list[Insight]) -> None:
+    with closing(sqlite3.connect(six, isolation_level=None)) as other:
         other.execute("DELETE FROM insights WHERE insight_id = 's1'")
-        assert Path(f"{own}-wal").stat().st_size
-        with temporary_library(own) as library:
+        assert Path(f"{six}-wal").stat().st_size
+        with temporary_library(six) as library:
             assert "s1" not in ids(library)
 
 
-def test_the_vectors_come_along(own: Path, embedder: Embedder, scripted_pipeline: HashEmbedder) -> None:
+def test_the_vectors_come_along(six: Path, embedder: Embedder, scripted_pipeline: HashEmbedder) -> None:
     from rag.index import open_index
 
-    with open_library(own) as library:
+    with open_library(six) as library:
         open_index(library, embedder)
-    with temporary_library(own) as library:
+    with temporary_library(six) as library:
         open_session(library, library.insights(), Config(), silent)
     assert scripted_pipeline.encoded == [], "no passage is embedded again"
 

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from corpus.errors import ModelError
-from corpus.insight import Insight, make_insight
+from corpus.insight import make_insight
 from corpus.library import Library, open_library
 from rag.config import Config
 from rag.datatypes import Draft
@@ -93,14 +93,6 @@ def run(capsys: pytest.CaptureFixture[str], models: Models) -> Run:
         return Result(code, printed.out, printed.err)
 
     return run
-
-
-@pytest.fixture
-def six(tmp_path: Path, six_insights: list[Insight]) -> Path:
-    path = tmp_path / "six.db"
-    with open_library(path, create=True) as library:
-        library.add(six_insights)
-    return path
 
 
 def subprocess_run(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:

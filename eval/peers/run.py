@@ -17,6 +17,7 @@ from typing import Any
 
 from corpus.errors import FootnotedError, UsageError
 from corpus.insight import Insight
+from eval.cli import add_distractors, shown
 from eval.formats import load_questions
 from eval.peers.common import MAX_NEW_TOKENS, TOP_K, Parts, Peer, peer_session
 from eval.provenance import fingerprint
@@ -150,16 +151,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("system", metavar="SYSTEM", choices=SYSTEMS, help=f"one of {', '.join(SYSTEMS)}")
     parser.add_argument("questions", metavar="QUESTIONS", type=Path, help="folder of question files, or of splits")
     parser.add_argument("--split", metavar="S", help="subfolder of QUESTIONS to ask")
-    parser.add_argument(
-        "--with",
-        dest="with_folders",
-        metavar="FOLDER",
-        type=Path,
-        nargs="+",
-        action="extend",
-        default=[],
-        help="add the insights of these folders to the library, as distractors",
-    )
+    add_distractors(parser)
     parser.add_argument("--limit", metavar="N", type=int, help="ask only N questions, always the same ones")
     parser.add_argument(
         "--json", dest="json_file", metavar="FILE", type=Path, help="write the results; a folder names the file itself"
@@ -169,15 +161,11 @@ def _parser() -> argparse.ArgumentParser:
 
 def _command(args: argparse.Namespace) -> str:
     """As it stands in a result file: what decides the results, with no folder of this machine in it."""
-    words = ["python", "-m", "eval.peers.run", args.system, _shown(args.questions)]
+    words = ["python", "-m", "eval.peers.run", args.system, shown(args.questions)]
     for name in ("split", "limit"):
         words += [f"--{name}", str(getattr(args, name))] if getattr(args, name) is not None else []
-    words += ["--with", *map(_shown, args.with_folders)] if args.with_folders else []
+    words += ["--with", *map(shown, args.with_folders)] if args.with_folders else []
     return shlex.join(words)
-
-
-def _shown(path: Path) -> str:
-    return path.name if path.is_absolute() else path.as_posix()
 
 
 def _progress() -> Report:

@@ -115,15 +115,12 @@ def _with_delta(layer: Any, inputs: tuple[Any], output: Any) -> Any:
     return output + SCALE * (x @ layer.A.T.to(x.dtype)) @ layer.B.T.to(x.dtype)
 
 
-def train(
-    sheets: Sequence[Sheet], out: Path, judge: Callable[[Learner], str], say: Say, seed: int = 0, passes: float = 1.0
-) -> None:
+def train(sheets: Sequence[Sheet], out: Path, judge: Callable[[Learner], str], say: Say, seed: int = 0) -> None:
     """Writes the deltas and the heads to `out`."""
     learner = Learner(seed)
     lessons = [learner.lesson(sheet) for sheet in sheets]
     say(f"{len(lessons)} sheets, {sum(map(length, lessons)):,} tokens")
     batches = batched(lessons, length, BATCH, random.Random(seed))
-    batches = batches[: round(passes * len(batches))]
     modules = {"": learner.chat.model, "heads": learner.heads}
     run(batches, learner.loss, modules, RATE, out.with_suffix(".part"), say, lambda: judge(learner), 200)
     save(modules, out)
