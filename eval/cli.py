@@ -86,16 +86,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="change settings for this run",
     )
+    parser.add_argument(
+        "--without",
+        metavar="PART",
+        action="append",
+        default=[],
+        help="an ablation: leave out the reader's order (rerank), retrieval's order (order: passages come shuffled) or "
+        "the check of sentences (verifier)",
+    )
 
 
 def main(args: argparse.Namespace) -> int:
     """Run it: the report goes to standard output, progress to standard error. Faults are raised as FootnotedError."""
+    from eval.ablations import ABLATIONS
     from eval.report import table
     from eval.run import evaluate
     from rag.config import load_config
 
     if args.library is not None and not args.library.strip():  # an unset variable, most likely
         raise UsageError("--library has no value.", "Name a library's file, or demo.")
+    if unknown := sorted(set(args.without) - set(ABLATIONS)):
+        raise UsageError(f"There is no part {unknown[0]!r} to leave out.", f"Choose from: {', '.join(ABLATIONS)}.")
+    without = sorted(set(args.without))
     settings = _settings(args.settings)
     if args.writer is not None:
         settings["writer"] = args.writer
@@ -113,6 +125,7 @@ def main(args: argparse.Namespace) -> int:
             library=args.library,
             seed=args.seed,
             retry_failed=args.retry_failed,
+            without=without,
         )
     sys.stdout.write(table(results))
     return 0
@@ -446,6 +459,7 @@ def _command(args: argparse.Namespace) -> str:
         words += [f"--{name}", str(value)] if value is not None else []
     words += ["--with", *map(shown, args.with_folders)] if args.with_folders else []
     words += ["--set", *args.settings] if args.settings else []
+    words += [word for part in args.without for word in ("--without", part)]
     return shlex.join(words)
 
 

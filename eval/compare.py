@@ -17,7 +17,7 @@ from typing import Any
 
 from corpus.errors import UsageError
 from eval.intervals import Difference, Estimate, difference, estimate, resample
-from eval.measures import MEASURES, Measure
+from eval.measures import MEASURES, Measure, same_sources
 from eval.rows import Row
 
 RESULTS = Path(__file__).parent / "results"
@@ -152,6 +152,12 @@ def changes(measure: Measure, before: Sequence[Row], after: Sequence[Row]) -> tu
     better = [change for change in found if sign * (change.new - change.old) > 0]
     worse = [change for change in found if sign * (change.new - change.old) < 0]
     return better, worse, lone
+
+
+def consistency(first: Run, other: Run) -> float:
+    """How far two runs cite the same insights, the mean over their questions, which must be the same: 1 is fully."""
+    pairs = zip(first.rows, other.rows, strict=True)
+    return sum(same_sources(one, two) for one, two in pairs) / len(first.rows)
 
 
 def settings_changed(first: Run, other: Run) -> list[str]:

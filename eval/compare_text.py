@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from eval.checks import Check
-from eval.compare import LETTERS, Change, Comparison, Run, changes, settings_changed
+from eval.compare import LETTERS, Change, Comparison, Run, changes, consistency, settings_changed
 from eval.intervals import CONFIDENCE, FEWER, RESAMPLES, Difference, Estimate, Interval
 from eval.measures import MEASURES
 from eval.rows import Row
@@ -67,6 +67,7 @@ def as_json(comparison: Comparison, by: str | None = None, checks: Sequence[Chec
                 "run": run.name,
                 "against": first.name,
                 "measures": {name: _difference_json(each) for name, each in differences.items()},
+                "consistency": consistency(first, run),
                 "moves": [{"from": a, "to": b, "questions": n} for (a, b), n in moves(first.rows, run.rows).items()],
                 **(_changes_json(first, run, by) if by else {}),
             }
@@ -184,7 +185,8 @@ def _the_moves(letter: str, first: Run, run: Run) -> _Block:
         table.append((f"{number} {stage}", *(str(found.get((stage, other)) or ".") for other in seen)))
     same = sum(count for (a, b), count in found.items() if a == b)
     said = f"Each line is a stage in A, each column one in {letter}. {same} of {len(run.rows)} questions stayed."
-    return _Block(f"From stage to stage, A to {letter}", table=table, said=(said,))
+    sources = f"Their answers cite the same insights to {consistency(first, run):.3f} (Jaccard; 1: all the same)."
+    return _Block(f"From stage to stage, A to {letter}", table=table, said=(said, sources))
 
 
 def _the_changes(first: Run, run: Run, letter: str, by: str, most: int) -> list[_Block]:

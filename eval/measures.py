@@ -242,7 +242,7 @@ def paraphrase_consistency(rows: Sequence[Row]) -> float | None:
         if _has_gold(row):
             groups[row.collection, frozenset(row.gold)].append(row)
     return mean(
-        _agreement(one, other)
+        same_sources(one, other)
         for group in groups.values()
         for one in group
         if one.type == "paraphrase"
@@ -313,7 +313,8 @@ def _both_kinds(rows: Sequence[Row]) -> bool:
     return len({row.answerable for row in rows}) == 2
 
 
-def _agreement(one: Row, other: Row) -> float:
+def same_sources(one: Row, other: Row) -> float:
+    """How far two answers cite the same insights (Jaccard): 1 for two refusals, 0 if one failed."""
     if one.failed or other.failed:
         return 0.0
     cited = set(one.cited) | set(other.cited)

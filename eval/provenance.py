@@ -10,7 +10,7 @@ from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 # What rows come from, beside models and settings. rag/train isn't among it: weights have fingerprints of their own.
-CODE = ("corpus/*.py", "rag/*.py", "eval/rows.py", "eval/run.py", "eval/session.py", "eval/spans.py", "eval/text.py")
+CODE = ("corpus/*.py", "rag/*.py", *(f"eval/{name}.py" for name in "ablations rows run session spans text".split()))
 
 
 def fingerprint(values: Iterable[object], *, in_order: bool = False) -> str:

@@ -13,6 +13,7 @@ import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,7 @@ def results(
     models: Mapping[str, str] | None = None,
     insights: Sequence[Insight] = (),
     form: str = "",
+    without: Sequence[str] = (),
 ) -> dict[str, Any]:
     """All that a result file holds: the measures, the rows they come from, and how to get them again."""
     commit, dirty = checkout_state()
@@ -98,8 +100,8 @@ def results(
         "by_type": summarise_by(rows, lambda row: row.type),
         "by_answerable": summarise_by(rows, lambda row: "answerable" if row.answerable else "unanswerable"),
         "rows": [row.to_json() for row in rows],
-        "config": dataclasses.asdict(config),
-        "config_fingerprint": config.fingerprint(),
+        "config": dataclasses.asdict(config) | ({"without": ", ".join(without)} if without else {}),
+        "config_fingerprint": _settings_fingerprint(config, without),
         "library": {"insights": len(insights), "fingerprint": fingerprint(map(dataclasses.astuple, insights))},
         "models": dict(models or {}),
         "command": command,
@@ -108,6 +110,10 @@ def results(
         "dirty": dirty,
         "machine": machine(),
     }
+
+
+def _settings_fingerprint(config: Config, without: Sequence[str]) -> str:
+    return "-without-".join((config.fingerprint(), *without))
 
 
 def evaluate(
@@ -124,13 +130,15 @@ def evaluate(
     library: str | Path | None = None,
     seed: int | None = None,
     retry_failed: bool = False,
+    without: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Ask questions, in any form of `eval.formats`, to ONE library.
 
     The library holds the insights that come with them and, as distractors, those of `with_folders`; or it is a copy of
     the one that `library` names. The results are returned and, with `json_file`, written; if that is a folder, to a new
     file of its own name in it. Until then each row waits in a file beside it (`eval.unfinished`), from which the same
-    run goes on if it is called again; with `retry_failed` the questions that failed are asked again.
+    run goes on if it is called again; with `retry_failed` the questions that failed are asked again. `without` names
+    parts of our pipeline to do without (`eval.ablations`).
 
     Raises UsageError for what can't be asked, LibraryError or ModelError for what can't be opened.
     """
@@ -165,12 +173,12 @@ def evaluate(
             questions = [dataclasses.replace(question, among=()) for question in questions]
         questions = _checked(questions, insights, folder, library, note)
         arrange(shelf, insights, questions[0])
-        session = (opener or open_session)(shelf, insights, config, report)
+        session = (opener or partial(open_session, without=without))(shelf, insights, config, report)
         if json_file is None:
             rows = run(questions, session.ask, report, prepare=session.prepare)
-            return results(rows, config, command, session.models, insights, form)
+            return results(rows, config, command, session.models, insights, form, without)
         decides = {  # each under the name that a user is told if it has changed
-            "settings": config.fingerprint(),
+            "settings": _settings_fingerprint(config, without),
             "questions": fingerprint(map(dataclasses.astuple, questions), in_order=True),
             "insights": fingerprint(map(dataclasses.astuple, insights)),
             "models": dict(session.models),
@@ -180,7 +188,7 @@ def evaluate(
         path = unfinished_path(json_file, fingerprint([decides]))
         with unfinished(path, decides, len(questions)) as before:
             rows = _go_on(questions, session, before, retry_failed, report)
-            data = results(rows, config, command, session.models, insights, form)
+            data = results(rows, config, command, session.models, insights, form, without)
             note(f"written to {write_json(data, json_file)}")
     return data
 

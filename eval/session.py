@@ -59,14 +59,19 @@ def temporary_library(like: str | Path | None = None) -> Iterator["Library"]:
             yield library
 
 
-def open_session(library: "Library", insights: Sequence[Insight], config: Config, report: Report) -> Session:
+def open_session(
+    library: "Library", insights: Sequence[Insight], config: Config, report: Report, without: Sequence[str] = ()
+) -> Session:
     """The real pipeline over a temporary library, in which each question finds what it may see of these insights.
 
-    The library may hold any part of them. Its index is brought up to date before a question is asked.
+    The library may hold any part of them. Its index is brought up to date before a question is asked. `without` names
+    what is taken out of the pipeline (eval/ablations.py).
     """
+    from eval.ablations import ablated
     from rag.pipeline import open_pipeline
 
     pipeline = replace(open_pipeline(library, config, report), report=silent)  # embedding single insights is no news
+    pipeline = ablated(pipeline, without)
     models = {part: getattr(pipeline, part).fingerprint for part in ("embedder", "reader", "writer")}
     shown: tuple[object, object] | None = None  # what the last question could see
 

@@ -22,7 +22,7 @@ from rag.models import Report, silent
 from rag.prompt import Message, as_text, build_prompt
 from rag.read import Reader, load_reader
 from rag.retrieve import retrieve
-from rag.verify import check, complete, completed, markers
+from rag.verify import Check, check, complete, completed, markers
 from rag.write import Stopped, Writer, never, open_writer
 
 PER_INSIGHT = 4  # passages looked at for each insight wanted: a long one may be found several times
@@ -38,6 +38,7 @@ class Pipeline:
     reader: Reader
     writer: Writer
     report: Report = silent
+    check: Check = check  # eval/ablations.py measures what it is worth
     _indexes: dict[str, Index] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -92,7 +93,7 @@ class Pipeline:
             for latest, sentences in self._drafts(prompts[-1], stopped, seen, faults):
                 draft = latest
                 for sentence in sentences:
-                    outcome = check(sentence, query, [item], self.reader, cuts.support)
+                    outcome = self.check(sentence, query, [item], self.reader, cuts.support)
                     if isinstance(outcome, Claim):
                         claims.append(outcome)
                         yield Step(Phase.WRITING, replace(answer, claims=tuple(claims)))

@@ -6,7 +6,7 @@ marker in the draft is taken off. What fails is mended (the quote takes its plac
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from corpus.passages import sentences
@@ -35,6 +35,9 @@ class Dropped:
 
     text: str
     why: str
+
+
+Check = Callable[[str, str, Sequence[Evidence], Reader, float], Claim | Dropped]  # the shape of `check`
 
 
 def completed(text: str, start: int, finished: bool) -> tuple[list[str], int]:

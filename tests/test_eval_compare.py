@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from corpus.errors import UsageError
 from eval import compare_text
 from eval.checks import check_floors, check_no_worse, parse_floor
-from eval.compare import Comparison, Run, changes, compare, find_run, load_run, settings_changed
+from eval.compare import Comparison, Run, changes, compare, consistency, find_run, load_run, settings_changed
 from eval.intervals import FEWER, RESAMPLES, Difference, Estimate, estimates, interval, resample
 from eval.measures import MEASURES, Measure
 from eval.rows import Row, ShownClaim
@@ -525,3 +525,11 @@ def test_what_cannot_be_compared_is_a_sentence(command: Command, words: list[str
     assert (code, out) == (2, "")
     assert reason in err
     assert err.startswith("footnoted: ")
+
+
+def test_consistency_counts_how_far_the_same_insights_are_cited() -> None:
+    first = Run("one", (row(0), row(1), row(2, cited=("a", "b")), row(3, answerable=False)))
+    other = Run("two", (row(0), row(1, cited=("b",)), row(2), row(3, answerable=False)))
+    assert consistency(first, other) == consistency(other, first) == (1 + 0 + 1 / 2 + 1) / 4
+    failed = replace(row(0), status="error", cited=(), claims=())
+    assert consistency(Run("one", (failed,)), Run("two", (failed,))) == 0
