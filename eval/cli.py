@@ -1,8 +1,9 @@
 """`footnoted eval run`: ask questions and report the measures; `eval show`: read some of the answers;
 `eval report`: all of them and every figure, as one HTML file; `eval compare`: runs side by side, and checks for a CI
-job; `eval questions new`: a test set of one's own insights.
+job; `eval questions new`: a test set of one's own insights; `eval questions check`: what is wrong with questions;
+`eval claims`: the check of sentences on labelled claims.
 
-    footnoted eval run insightqa --split dev --with insightqa/train --with insightqa/test --json eval/results
+    footnoted eval run eval/questions/insightqa --split dev --with eval/questions/insightqa/train --json eval/results
 
 Nothing heavy is imported before `main` needs it.
 """
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from rag.config import Config
     from rag.models import Report
 
-NOT_GOOD_ENOUGH = 4  # exit code: a run fails a check of `eval compare`
+NOT_GOOD_ENOUGH = 4  # exit code: a run fails a check of `eval compare`, or questions that of `eval questions check`
 
 
 def add_distractors(parser: argparse.ArgumentParser) -> None:
@@ -133,20 +134,22 @@ def main(args: argparse.Namespace) -> int:
 
 def add_show_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `footnoted eval show`."""
-    parser.add_argument("results", metavar="RUN", type=Path, help="a results file of `eval run --json`")
+    parser.add_argument("results", metavar="RUN", help="a results file, or the beginning of a name in eval/results")
     parser.add_argument("--count", metavar="N", type=int, default=30, help="how many answers (default 30)")
     parser.add_argument("--seed", metavar="S", type=int, default=0, help="which ones are drawn (default 0)")
 
 
 def show(args: argparse.Namespace) -> int:
     """Answers drawn at random from a run, as Markdown. Raises UsageError for a file that isn't a run's."""
+    from eval.compare import find_run
     from eval.report import drawn
 
+    file = find_run(args.results)
     try:
-        text = drawn(json.loads(args.results.read_text(encoding="utf-8")), max(1, args.count), args.seed)
+        text = drawn(json.loads(file.read_text(encoding="utf-8")), max(1, args.count), args.seed)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(
-            f"{args.results} can't be read as the results of a run ({type(error).__name__}).",
+            f"{file} can't be read as the results of a run ({type(error).__name__}).",
             "Name a file that `footnoted eval run --json FILE` has written.",
         ) from error
     sys.stdout.write(text)
@@ -324,6 +327,39 @@ def _listable(name: str) -> str:
     return name
 
 
+def add_claims_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of `footnoted eval claims`."""
+    parser.add_argument(
+        "claims",
+        metavar="FILE",
+        type=Path,
+        nargs="+",
+        help="claims with premises and labels, one a line; or collections: their wrong sentences are unsupported",
+    )
+    parser.add_argument("--limit", metavar="N", type=int, help="check only N claims of each FILE, each label its share")
+    parser.add_argument("--seed", metavar="S", type=int, help="with --limit: draw the claims at random")
+    parser.add_argument(
+        "--json",
+        dest="json_file",
+        metavar="FILE",
+        type=Path,
+        help="write the figures and every judgement, without the texts; a folder names the file itself",
+    )
+
+
+def claims(args: argparse.Namespace) -> int:
+    """Check the claims: the figures go to standard output, progress to standard error."""
+    from eval.claims import measure, text
+
+    words = ["footnoted", "eval", "claims", *map(shown, args.claims)]
+    for name in ("limit", "seed"):
+        words += [f"--{name}", str(getattr(args, name))] if getattr(args, name) is not None else []
+    with _on_stderr() as report:
+        results = measure(args.claims, args.limit, args.seed, report, args.json_file, shlex.join(words))
+    sys.stdout.write(text(results))
+    return 0
+
+
 def add_new_arguments(parser: argparse.ArgumentParser) -> None:
     """The arguments of `footnoted eval questions new`."""
     parser.add_argument("library", metavar="LIBRARY", help="the library to ask about: its file, or demo")
@@ -433,6 +469,34 @@ def _propose(args: argparse.Namespace, config: "Config", library: "Library", tab
         sys.stdin.reconfigure(errors="replace")  # a key that isn't UTF-8 is a wrong key, not a fault
     with ahead(make, lambda: say("Looking for the next question …")) as proposals:
         return interview(table, chain(proposals, others()), args.count, input, say)
+
+
+def add_check_arguments(parser: argparse.ArgumentParser) -> None:
+    """The arguments of `footnoted eval questions check`."""
+    parser.add_argument(
+        "paths",
+        metavar="FOLDER_OR_FILE",
+        type=Path,
+        nargs="+",
+        help="questions in any form that `eval run` reads; a folder with everything below it",
+    )
+
+
+def check_questions(args: argparse.Namespace) -> int:
+    """Print what is wrong with questions, one problem a line; 4 if anything is. Raises UsageError without any."""
+    from eval.validate import check, counts, text
+
+    def note(said: str) -> None:
+        sys.stderr.write(f"{said}\n")
+
+    checked = check(args.paths, note)
+    sys.stdout.write(text(checked))
+    if not checked.problems:
+        return 0
+    sys.stdout.flush()  # first what it rests on, also where both go to one file
+    number = len(checked.problems)
+    sys.stderr.write(f"footnoted: {number:,} problem{'s' * (number != 1)} in {counts(checked)}. Mend them first.\n")
+    return NOT_GOOD_ENOUGH
 
 
 def _settings(pairs: Sequence[str]) -> dict[str, str]:

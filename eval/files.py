@@ -3,7 +3,7 @@
 import gzip
 import json
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar, cast
@@ -11,6 +11,15 @@ from typing import Any, BinaryIO, TypeVar, cast
 from corpus.errors import UsageError
 
 T = TypeVar("T")
+MOST = 1_000  # faults that are looked for in one file: who has more knows enough
+
+
+class Faults(UsageError):
+    """Lines of a file that can't be read. It says what the first one's fault is; `each` are all, one a line."""
+
+    def __init__(self, each: Sequence[UsageError]) -> None:
+        super().__init__(each[0].problem, each[0].remedy)
+        self.each = tuple(each)
 
 
 @contextmanager
@@ -25,14 +34,22 @@ def naming(where: str) -> Iterator[None]:
 
 
 def each_object(path: Path, make: Callable[[Mapping[str, Any], int], T]) -> list[T]:
-    """What `make` makes of each line's object and its number, from 1."""
-    made = []
+    """What `make` makes of each line's object and its number, from 1. Raises Faults if lines can't be read."""
+    made: list[T] = []
+    faults: list[UsageError] = []
     for number, line in lines(path):
-        with naming(f"{path}, line {number}"):
-            item = _parsed(decoded(line, number).rstrip())
-            if not isinstance(item, dict):
-                raise ValueError("this is not an object")
-            made.append(make(item, number))
+        try:
+            with naming(f"{path}, line {number}"):
+                item = _parsed(decoded(line, number).rstrip())
+                if not isinstance(item, dict):
+                    raise ValueError("this is not an object")
+                made.append(make(item, number))
+        except UsageError as error:
+            faults.append(error)
+            if len(faults) == MOST:
+                break
+    if faults:
+        raise Faults(faults) from faults[0]
     if not made:
         raise UsageError(f"{path} is empty.", "Put one JSON object on each line.")
     return made

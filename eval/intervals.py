@@ -13,7 +13,6 @@ differently (the rule of three, Hanley & Lippman-Hand 1983).
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain, islice
 
 import numpy as np
 
@@ -21,7 +20,7 @@ from eval.measures import Measure
 from eval.rows import Row
 
 RESAMPLES = 10_000
-FEWER = 1_000  # for measures that aren't a mean over questions: there each draw is a pass over the rows in Python
+FEWER = 1_000  # for measures that aren't a mean over questions: for most each draw is a pass over the rows in Python
 CONFIDENCE = 0.95
 _HELD = 4_000_000  # drawn questions held in memory at a time
 _DIGITS = 12  # beyond this a difference is the order of an addition, not a difference
@@ -136,20 +135,32 @@ def _drawn_scores(measures: Sequence[Measure], runs: Sequence[Sequence[Row]], se
     scores = np.empty((len(measures), len(runs), FEWER))
     if not measures:
         return scores
-    for number, draw in enumerate(islice(chain.from_iterable(_draws(len(runs[0]), seed)), FEWER)):
-        numbers = draw.tolist()
-        for at, rows in enumerate(runs):
-            drawn = [rows[i] for i in numbers]
-            scores[:, at, number] = [_as_float(measure.score(drawn)) for measure in measures]
+    one_by_one = [at for at, measure in enumerate(measures) if measure.drawn is None]
+    start = 0
+    for draws in _draws(len(runs[0]), seed, FEWER):
+        block = slice(start, start + len(draws))
+        start = block.stop
+        weights = _weights(draws, len(runs[0]))
+        for run, rows in enumerate(runs):
+            for at, measure in enumerate(measures):
+                if measure.drawn is not None:
+                    scores[at, run, block] = measure.drawn(rows, weights)
+            if one_by_one:
+                for number, draw in enumerate(draws.tolist(), block.start):
+                    drawn = [rows[i] for i in draw]
+                    scores[one_by_one, run, number] = [_as_float(measures[at].score(drawn)) for at in one_by_one]
     return scores
 
 
-def _draws(questions: int, seed: int) -> Iterator[np.ndarray]:
-    """RESAMPLES draws of as many questions as there are, by number, in blocks (draws, questions)."""
+def _draws(questions: int, seed: int, count: int = RESAMPLES) -> Iterator[np.ndarray]:
+    """`count` draws of as many questions as there are, by number, in blocks (draws, questions).
+
+    Of one seed fewer draws are the first of more.
+    """
     random = np.random.default_rng(seed)
     step = max(1, _HELD // questions)
-    for start in range(0, RESAMPLES, step):
-        yield random.integers(0, questions, size=(min(step, RESAMPLES - start), questions))
+    for start in range(0, count, step):
+        yield random.integers(0, questions, size=(min(step, count - start), questions))
 
 
 def _weights(draws: np.ndarray, questions: int) -> np.ndarray:

@@ -3,6 +3,9 @@
 Two rules hold for all. A question whose answer failed stays in and scores worst. And a measure's rows are chosen by the
 questions, not by what the system did with them, except where its definition says otherwise.
 
+A question with grades, as a query of BEIR has them, tells what is relevant and not what answers: other documents may do
+so too, and a relevant one need not. Of such only retrieval, sentences against what they cite, and costs are measured.
+
 To add one, write a function and give it a name in MEASURES. None says that nothing can be told.
 """
 
@@ -11,14 +14,21 @@ from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+from eval.percentiles import drawn_percentile, rank
 from eval.retrieval import NAMES, retrieval
 from eval.rows import Row
 from eval.spans import overlap_f1
 from eval.text import holds, rouge_l, token_f1
 
+if TYPE_CHECKING:
+    import numpy as np
+
 Score = Callable[[Sequence[Row]], float | None]
 Each = Callable[[Row], float | None]
+# How often each of the rows is in each draw (draws, rows) -> the score of each draw (draws,), NaN for None.
+Drawn = Callable[[Sequence[Row], "np.ndarray"], "np.ndarray"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +43,7 @@ class Measure:
     each: Each | None
     higher: bool  # high values are good
     meaning: str  # a few words for a table
+    drawn: Drawn | None = None  # the score of many draws at once, for one that isn't a mean and is slow draw by draw
 
 
 def mean(values: Iterable[float | None]) -> float | None:
@@ -54,7 +65,7 @@ def of_answers(each: Each, meaning: str) -> Measure:
 
     def score(rows: Sequence[Row]) -> float | None:
         found = mean(map(each, rows))
-        return 0.0 if found is None and any(row.answerable for row in rows) else found
+        return 0.0 if found is None and any(row.answerable and not row.grades for row in rows) else found
 
     return Measure(score, each, True, meaning)
 
@@ -84,7 +95,7 @@ def citation_precision(row: Row) -> float | None:
     and isn't missed when it is taken away. Beside a gold insight any other is such a one. One that is unanswerable
     scores 0, as do one without citations and one that failed.
     """
-    return None if row.refused else _share(id_ in row.gold for claim in row.claims for id_ in claim.cited)
+    return None if row.refused or row.grades else _share(id_ in row.gold for claim in row.claims for id_ in claim.cited)
 
 
 def citation_recall_alce(row: Row) -> float | None:
@@ -93,7 +104,9 @@ def citation_recall_alce(row: Row) -> float | None:
     ALCE's definition: the share of sentences that what they cite supports. Where each sentence has one citation it is
     the same as the precision. One that is unanswerable scores 0, as do one without sentences and one that failed.
     """
-    return None if row.refused else _share(any(id_ in row.gold for id_ in claim.cited) for claim in row.claims)
+    if row.refused or row.grades:
+        return None
+    return _share(any(id_ in row.gold for id_ in claim.cited) for claim in row.claims)
 
 
 def citation_recall(row: Row) -> float | None:
@@ -135,7 +148,7 @@ def refusal_recall(row: Row) -> float | None:
 
 def false_refusal_rate(row: Row) -> float | None:
     """Share of answerable questions that are refused, or fail."""
-    return float(row.refused or row.failed) if row.answerable else None
+    return float(row.refused or row.failed) if row.answerable and not row.grades else None
 
 
 def refusal_precision(rows: Sequence[Row]) -> float | None:
@@ -280,13 +293,26 @@ def seconds(percent: int, stage: str = "") -> Score:
         if failures := len(rows) - len(took):
             own = [] if stage else [row.seconds for row in rows if row.failed]
             times += [max([*times, *own])] * failures if times or own else []
-        return sorted(times)[math.ceil(percent / 100 * len(times)) - 1] if times else None
+        return sorted(times)[rank(percent, len(times)) - 1] if times else None
 
     return score
 
 
+def drawn_seconds(percent: int, stage: str = "") -> Drawn:
+    """The same as `seconds` of many draws at once."""
+
+    def drawn(rows: Sequence[Row], weights: "np.ndarray") -> "np.ndarray":
+        times = [None if row.failed else row.stages.get(stage) if stage else row.seconds for row in rows]
+        failed = [row.failed for row in rows]
+        least = [None if stage or not row.failed else row.seconds for row in rows]
+        return drawn_percentile(percent, times, failed, least, weights)
+
+    return drawn
+
+
 def _has_gold(row: Row) -> bool:
-    return row.answerable and bool(row.gold)
+    """Whether it is known which insights answer."""
+    return row.answerable and bool(row.gold) and not row.grades
 
 
 def _unmarked(row: Row) -> bool:
@@ -355,7 +381,11 @@ MEASURES: dict[str, Measure] = {
     "tokens_completion": tokens("completion", "tokens written, a question"),
     **{
         f"seconds_{stage}{'_' if stage else ''}p{percent}": Measure(
-            seconds(percent, stage), None, False, f"seconds {_STAGES.get(stage, 'a question')}: {said}"
+            seconds(percent, stage),
+            None,
+            False,
+            f"seconds {_STAGES.get(stage, 'a question')}: {said}",
+            drawn_seconds(percent, stage),
         )
         for stage in ("", *_STAGES)
         for percent, said in _PERCENTILES.items()

@@ -218,7 +218,9 @@ def folders(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def opener(library: Library, insights: Sequence[Insight], config: Config, report: Report) -> Session:
+def opener(
+    library: Library, insights: Sequence[Insight], config: Config, report: Report, without: Sequence[str] = ()
+) -> Session:
     assert {insight.insight_id for insight in insights} == {"s2", "s6"}
     assert {insight.insight_id for insight in library.insights()} == {"s2", "s6"}
     return Session(scripted, models={"writer": "w1"})
@@ -353,7 +355,9 @@ def test_a_library_is_asked_as_it_is(folders: Path) -> None:
         evaluate(folders / "rows.jsonl", library=folders / "empty.db", opener=opener)
 
 
-def test_answers_are_drawn_to_be_read(folders: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_answers_are_drawn_to_be_read(
+    folders: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     file = tmp_path / "run.json"
     evaluate(folders / "rail", [folders / "more"], "dev", json_file=file, opener=opener)
     parser = argparse.ArgumentParser()
@@ -362,8 +366,9 @@ def test_answers_are_drawn_to_be_read(folders: Path, tmp_path: Path, capsys: pyt
     drawn = capsys.readouterr().out
     assert "2 of 3 answers, drawn with seed 3" in drawn
     assert drawn.count("\n## ") == 2
-    assert show(parser.parse_args([str(file), "--count", "2", "--seed", "3"])) == 0
-    assert capsys.readouterr().out == drawn
+    monkeypatch.setattr("eval.compare.RESULTS", tmp_path)
+    assert show(parser.parse_args(["ru", "--count", "2", "--seed", "3"])) == 0
+    assert capsys.readouterr().out == drawn, "by the beginning of its name too"
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"rows": 3}', "\udcff"])

@@ -1,6 +1,6 @@
 """Ask another system the questions that ours is asked, and write the results in the same form.
 
-    .venv-peers/bin/python -m eval.peers.run llamaindex insightqa --split dev --with insightqa/train --json eval/results
+    .venv-peers/bin/python -m eval.peers.run llamaindex eval/questions/insightqa --split dev --json eval/results
 
 It runs in the environment that `make peers` sets up. `footnoted eval compare` and `eval report` read what it writes.
 """

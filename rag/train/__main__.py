@@ -21,7 +21,7 @@ from rag.train.loop import Say
 from rag.train.public import public_pairs, public_questions, public_sheets
 from rag.train.sheets import sheets
 
-FOLDERS = [Path("../shared/insightqa/train"), Path("eval/questions/train")]
+FOLDERS = [Path("eval/questions/insightqa/train"), Path("eval/questions/additions")]
 PUBLIC = Path("../shared/data/train")
 
 
