@@ -1,8 +1,10 @@
 """The library's SQLite file: its schema, its connections, and what its faults mean in words.
 
 insights ──► passages ──► vectors        a deleted insight takes its passages and their vectors along
-                 │
-                 └──► passages_fts       kept in step by triggers, so no code path can forget it
+    │            │
+    │            └──► passages_fts       kept in step by triggers, so no code path can forget it
+    └──► edits                           what its source told of an insight that the person has edited since
+imports ──► journal                      what stood there before an import, so that it can be undone
 """
 
 import os
@@ -18,9 +20,29 @@ from typing import Any
 from corpus.errors import LibraryError
 
 APPLICATION_ID = 0x466F6F74  # "Foot": tells our files from other SQLite files
-VERSION = 1
+VERSION = 2
 BUSY_SECONDS = 30.0
 
+# Version -> what makes the next one of it. A program that knows only an earlier version must be able to go on with the
+# file that it has open: only add.
+MIGRATIONS: dict[int, tuple[str, ...]] = {
+    1: (
+        """CREATE TABLE edits (
+            insight_id TEXT PRIMARY KEY REFERENCES insights (insight_id) ON DELETE CASCADE,
+            told TEXT NOT NULL
+        )""",
+        "CREATE TABLE imports (number INTEGER PRIMARY KEY AUTOINCREMENT, at TEXT NOT NULL, origin TEXT NOT NULL)",
+        # No reference to insights: what an import added may be removed before it is undone.
+        """CREATE TABLE journal (
+            import INTEGER NOT NULL REFERENCES imports (number) ON DELETE CASCADE,
+            insight_id TEXT NOT NULL,
+            was TEXT,
+            told TEXT,
+            became TEXT NOT NULL,
+            PRIMARY KEY (import, insight_id)
+        ) WITHOUT ROWID""",
+    ),
+}
 SCHEMA = (
     """CREATE TABLE insights (
         number INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -67,6 +89,7 @@ SCHEMA = (
         UPDATE passages_fts SET about = new.about
         WHERE rowid IN (SELECT key FROM passages WHERE insight_id = new.insight_id);
     END""",
+    *(statement for step in MIGRATIONS.values() for statement in step),
 )
 
 
@@ -80,6 +103,7 @@ class Database:
     def __init__(self, path: Path, *, create: bool = False) -> None:
         self.path = path
         self.read_only = False
+        self.version = VERSION  # an older file that can't be written keeps its own
         self._threads = threading.local()
         self._connections: dict[threading.Thread, sqlite3.Connection] = {}
         self._lock = threading.Lock()
@@ -183,6 +207,18 @@ class Database:
                 f"{self.path} was made by a newer Footnoted (its format is {version}, this program knows {VERSION}).",
                 "Update Footnoted, then open it again.",
             )
+        self.version = int(version)
+        if version < VERSION and not self.read_only:
+            self._migrate()
+
+    def _migrate(self) -> None:
+        with self.transaction() as connection:
+            (version,) = connection.execute("PRAGMA user_version").fetchone()  # another process may have been faster
+            for step in range(version, VERSION):
+                for statement in MIGRATIONS[step]:
+                    connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {max(version, VERSION)}")
+        self.version = VERSION
 
     def _settle_reading(self) -> None:
         """In a folder where SQLite can't write its helper files, read the file as one that nobody changes."""

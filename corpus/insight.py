@@ -3,7 +3,7 @@
 import hashlib
 import unicodedata
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from corpus.errors import UsageError
 
@@ -23,6 +23,9 @@ class Insight:
     date: str = ""  # ISO 8601, as far as it is known: 2024, 2024-05 or 2024-05-11
     tags: tuple[str, ...] = ()
     note: str = ""  # the person's own remark
+
+
+FIELDS = tuple(field.name for field in fields(Insight))
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +64,7 @@ def make_insight(
             "Split it into paragraphs, with an empty line between them.",
         )
     return Insight(
-        insight_id=one_line(insight_id)[:200] or content_id(text),
+        insight_id=one_line(insight_id)[:200].rstrip() or content_id(text),
         text=text,
         title=one_line(title),
         author=one_line(author),

@@ -10,9 +10,8 @@ import os
 import re
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -23,19 +22,33 @@ import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
+from corpus.browse import (
+    FACETS,
+    MAX_QUERY_WORDS,
+    MOST_VALUES,
+    Facet,
+    Selection,
+    Statement,
+    beginnings,
+    counted,
+    statement,
+)
 from corpus.database import VERSION, Database, explained, read_only_error
-from corpus.errors import LibraryError, ModelError
-from corpus.insight import Insight, Passage, clean, content_id
+from corpus.edit import edited
+from corpus.errors import LibraryError, ModelError, UsageError
+from corpus.filters import EVERYTHING, Filter, condition
+from corpus.imports import Import, Outcome, Planned, Report, Stored, Undone, digest, judge, packed, plan, unpacked
+from corpus.insight import FIELDS, Insight, Passage, content_id
 from corpus.passages import split_passages
 from corpus.places import cache_dir, data_dir
 from corpus.readers import Problem, read_text
 
 BATCH = 500  # insights in one transaction: what a kill in the middle of an import can lose
-MAX_QUERY_WORDS = 100
+REMEMBERED = 20  # imports that can still be undone, the last one first
 SHIPPED = Path(__file__).with_name("insights")
 
-FIELDS = tuple(field.name for field in fields(Insight))
-_COLUMNS = ", ".join(FIELDS)
+_COLUMNS = ", ".join(f"insights.{name}" for name in FIELDS)
+_BARE_COLUMNS = ", ".join(FIELDS)
 
 # Words that say nothing of what a question is about. Without them a question with one rare word finds that word.
 _FUNCTION_WORDS = """
@@ -43,17 +56,6 @@ _FUNCTION_WORDS = """
     is it its me my no not of on or our she should so some than that the their them then there these they this those to
     was we were what when where which who whom whose why will with would you your"""
 FUNCTION_WORDS = frozenset(_FUNCTION_WORDS.split())  # without "us", which may be the country
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """What became of the items of an import."""
-
-    new: int = 0
-    changed: int = 0  # the same id, but another text or other details
-    unchanged: int = 0
-    duplicate: int = 0  # an id that came before in this import, or a text that is stored under another id
-    unreadable: tuple[Problem, ...] = ()
 
 
 class Library:
@@ -70,7 +72,7 @@ class Library:
 
     @property
     def read_only(self) -> bool:
-        """Whether `add` and `remove` are refused."""
+        """Whether `add`, `edit`, `remove` and `undo_import` are refused."""
         return self._fixed or self._database.read_only
 
     def count(self) -> int:
@@ -88,16 +90,19 @@ class Library:
 
     # Insights
 
-    def add(self, items: Iterable[Insight | Problem]) -> Report:
+    def add(self, items: Iterable[Insight | Problem], origin: str = "") -> Report:
         """Store insights; those with a known id are brought up to date. Problems are handed on in the report.
 
-        Each BATCH of items is stored whole or not at all. Only new and changed texts lose or lack their vectors. An
-        insight without a stable id keeps details (title, author, …) that the newer copy of the same text lacks.
+        Each BATCH of items is stored whole or not at all. Only new and changed texts lose or lack their vectors. What
+        the person edited stays, unless the source now tells that field differently. An insight without a stable id
+        keeps details (title, author, …) that the newer copy of the same text lacks. The import can be undone as long as
+        it is among the last REMEMBERED; `origin` says then what it was.
         """
         self._check_changeable()
         outcomes: Counter[str] = Counter()
         problems: list[Problem] = []
         seen: set[str] = set()
+        number: int | None = None
         stream = iter(items)
         while batch := list(islice(stream, BATCH)):
             with self._database.transaction() as connection:
@@ -105,15 +110,73 @@ class Library:
                 for item in batch:
                     if isinstance(item, Problem):
                         problems.append(item)
-                    elif item.insight_id in seen:
-                        here["duplicate"] += 1
-                    else:
-                        seen.add(item.insight_id)
-                        here[_store(connection, item)] += 1
+                        continue
+                    planned = _judged(connection, item, repeated=item.insight_id in seen)
+                    seen.add(item.insight_id)
+                    if planned.outcome in (Outcome.NEW, Outcome.CHANGED):
+                        if not (here["new"] or here["changed"]):
+                            number = _begin_import(connection, origin, number)
+                        _carry_out(connection, planned, number)
+                    here[planned.outcome.value] += 1
                 if here["new"] or here["changed"]:
                     _raise_revision(connection)
             outcomes += here
         return Report(**outcomes, unreadable=tuple(problems))
+
+    def preview(self, items: Iterable[Insight | Problem]) -> Iterator[Planned]:
+        """What `add` would do with each item, in order. Nothing is written, so this works on any library."""
+        return plan(items, self._stored, self._holders)
+
+    def last_import(self) -> Import | None:
+        """The import that `undo_import` would undo."""
+        if self._database.version < 2:
+            return None
+        rows = self._database.rows(_LAST_IMPORT)
+        return Import(*rows[0]) if rows else None
+
+    def undo_import(self, number: int | None = None) -> Undone:
+        """Take the last import back: what it added goes, what it changed is as before.
+
+        What was edited or imported again since stays as it is. With `number` the last import must be that one. Raises
+        UsageError if it isn't, or if there is none.
+        """
+        self._check_changeable()
+        outcomes: Counter[str] = Counter()
+        with self._database.transaction() as connection:
+            last = connection.execute("SELECT max(number) FROM imports").fetchone()[0]
+            if last is None:
+                raise UsageError("There is no import to undo.", f"Only the last {REMEMBERED} can be undone.")
+            if number not in (None, last):
+                raise UsageError("This is not the last import any more.", "Look what the last one is, then undo that.")
+            sql = "SELECT insight_id, was, told, became FROM journal WHERE import = ?"
+            for insight_id, was, told, became in connection.execute(sql, (last,)).fetchall():
+                outcomes[_take_back(connection, insight_id, was, told, became)] += 1
+            connection.execute("DELETE FROM imports WHERE number = ?", (last,))
+            if outcomes["removed"] or outcomes["restored"]:
+                _raise_revision(connection)
+        return Undone(outcomes["removed"], outcomes["restored"], outcomes["kept"])
+
+    def edit(self, insight_id: str, changes: Mapping[str, object]) -> Insight:
+        """Change fields of one insight, whose id stays; a new text gets new passages. Returns it as it is then.
+
+        A later import of the same source leaves the edit alone. Raises UsageError if there is no such insight or field,
+        if a value can't be, or if the text is stored under another id.
+        """
+        self._check_changeable()
+        insight_id = _storable(insight_id)
+        with self._database.transaction() as connection:
+            stored = _stored(connection, insight_id)
+            if stored is None:
+                raise UsageError(f"No insight has the id {insight_id}.", "Look it up: footnoted library list")
+            after = edited(stored.insight, changes)
+            holders = [id_ for id_ in _holders(connection, content_id(after.text)) if id_ != insight_id]
+            if holders and after.text != stored.insight.text:
+                raise UsageError(f"This text is there already, with the id {holders[0]}.", "Edit that one instead.")
+            if after != stored.insight:
+                _change(connection, stored.insight, after)
+                _note_told(connection, insight_id, stored.told or stored.insight)
+                _raise_revision(connection)
+        return after
 
     def remove(self, ids: Iterable[str]) -> int:
         """Remove insights with their passages, vectors and index entries; how many were there."""
@@ -136,32 +199,43 @@ class Library:
 
         Where no words begin so, those that hold the query's words as any part of their text, in order of addition.
         """
+        return self.browse(Selection(query), offset, limit)
+
+    def browse(self, selection: Selection, offset: int = 0, limit: int | None = None) -> list[Insight]:
+        """The selected insights in their order; the query is understood as in `insights`."""
+        chosen = self._statement(selection)
         page = (-1 if limit is None else max(limit, 0), max(offset, 0))
-        query = clean(query)
-        if not query:
-            rows = self._database.rows(f"SELECT {_COLUMNS} FROM insights ORDER BY number LIMIT ? OFFSET ?", page)
-            return [_insight(row) for row in rows]
-        found: tuple[str, tuple[str, ...]] | None = None
-        if words := re.findall(r"\w+", query)[:MAX_QUERY_WORDS]:
-            match = " AND ".join(f'"{word}" *' for word in words)
-            if self._database.rows("SELECT 1 FROM passages_fts WHERE passages_fts MATCH ? LIMIT 1", (match,)):
-                found = _BEGINNINGS, (match,)
-        if found is None:
-            parts = [re.sub(r"([\\%_])", r"\\\1", part) for part in query.split()[:MAX_QUERY_WORDS]]
-            condition = " AND ".join(["text || ' ' || about LIKE ? ESCAPE '\\'"] * len(parts))
-            found = f"SELECT {_COLUMNS} FROM insights WHERE {condition} ORDER BY number", tuple(f"%{p}%" for p in parts)
-        sql, values = found
-        return [_insight(row) for row in self._database.rows(f"{sql} LIMIT ? OFFSET ?", (*values, *page))]
+        rows = self._database.rows(
+            f"{chosen.prefix} SELECT {_COLUMNS} FROM {chosen.tables} WHERE {chosen.condition} "
+            f"ORDER BY {chosen.order} LIMIT ? OFFSET ?",
+            (*chosen.values, *page),
+        )
+        return [_insight(row) for row in rows]
+
+    def facets(self, selection: Selection) -> tuple[int, list[Facet]]:
+        """How many insights are selected, and the values of each facet among them."""
+        chosen = self._statement(selection)
+        sql = f"{chosen.prefix} SELECT count(*) FROM {chosen.tables} WHERE {chosen.condition}"
+        count = int(self._database.rows(sql, chosen.values)[0][0])
+        facets = []
+        for name in FACETS:
+            values = [(str(value), int(n)) for value, n in self._database.rows(counted(name, chosen), chosen.values)]
+            facets.append(Facet(name, tuple(values[:MOST_VALUES]), len(values) > MOST_VALUES))
+        return count, facets
+
+    def _statement(self, selection: Selection) -> Statement:
+        match = beginnings(selection.query)
+        sql = "SELECT 1 FROM passages_fts WHERE passages_fts MATCH ? LIMIT 1"
+        return statement(selection, by_words=bool(match and self._database.rows(sql, (match,))))
 
     # Passages
 
     def passages(self, keys: Sequence[int]) -> dict[int, tuple[Passage, Insight]]:
         """The passages with these keys and their insights, in the order asked; a key that is gone is left out."""
         found: dict[int, tuple[Passage, Insight]] = {}
-        columns = ", ".join(f"insights.{name}" for name in FIELDS)
         for chunk in _chunks([int(key) for key in keys]):
             rows = self._database.rows(
-                f'SELECT passages.key, passage_id, start, "end", {columns} '
+                f'SELECT passages.key, passage_id, start, "end", {_COLUMNS} '
                 f"FROM passages JOIN insights USING (insight_id) WHERE passages.key IN ({_marks(chunk)})",
                 chunk,
             )
@@ -175,22 +249,58 @@ class Library:
         sql = "SELECT key FROM passages WHERE insight_id = ? ORDER BY start"
         return [key for (key,) in self._database.rows(sql, (_storable(insight_id),))]
 
-    def lexical(self, query: str, k: int, rarest: int | None = None) -> list[tuple[int, float]]:
+    def keys(self, filters: Filter) -> NDArray[np.int64]:
+        """The keys of the passages whose insights pass the filter, ascending: int64[n]."""
+        where, values = condition(filters)
+        sql = f"SELECT key FROM passages JOIN insights USING (insight_id) WHERE {where} ORDER BY key"
+        return np.fromiter((key for (key,) in self._database.rows(sql, values)), np.int64)
+
+    def passing(self, filters: Filter, limit: int = 0) -> tuple[int, list[int]]:
+        """How many insights pass the filter, and the first passage's key of the newest, at most `limit`.
+
+        Those without a date come last, and each time the one that was added later comes first.
+        """
+        where, values = condition(filters)
+        (count,) = self._database.rows(f"SELECT count(*) FROM insights WHERE {where}", values)[0]
+        sql = f"""SELECT key FROM passages JOIN insights USING (insight_id)
+            WHERE passage_id = insights.insight_id || '#0' AND {where} ORDER BY date DESC, number DESC LIMIT ?"""
+        return int(count), [key for (key,) in self._database.rows(sql, (*values, limit))] if limit else []
+
+    def values(self, name: str) -> list[str]:
+        """The library's authors, sources or tags ("author", "source", "tag"), the most frequent first; its "year"s, the
+        latest first.
+        """
+        given = "insights, json_each(insights.tags) AS given"
+        dated = "insights WHERE date GLOB '[0-9][0-9][0-9][0-9]*'"
+        sql = {
+            "author": "SELECT author FROM insights WHERE author <> '' GROUP BY 1 ORDER BY count(*) DESC, 1",
+            "source": "SELECT source FROM insights WHERE source <> '' GROUP BY 1 ORDER BY count(*) DESC, 1",
+            "tag": f"SELECT given.value FROM {given} GROUP BY 1 ORDER BY count(*) DESC, 1",
+            "year": f"SELECT DISTINCT substr(date, 1, 4) FROM {dated} ORDER BY 1 DESC",
+        }[name]
+        return [str(value) for (value,) in self._database.rows(sql)]
+
+    def lexical(
+        self, query: str, k: int, rarest: int | None = None, filters: Filter = EVERYTHING
+    ) -> list[tuple[int, float]]:
         """The keys of the k best passages that hold any word of the query, with their BM25; higher is better.
 
         Function words count only where there are no others. With `rarest`, a word counts only if at most so many
-        passages hold it. Ties are in order of passage_id.
+        passages hold it. Only insights that pass the filter are looked at; how rare a word is, the whole library
+        tells. Ties are in order of passage_id.
         """
         words = list(dict.fromkeys(re.findall(r"\w+", query.lower())))[:MAX_QUERY_WORDS]
         words = [word for word in words if word not in FUNCTION_WORDS] or words
         if rarest is not None:
-            words = [word for word in words if self._holders(word, rarest + 1) <= rarest]
+            words = [word for word in words if self._passages_with(word, rarest + 1) <= rarest]
         if not words or k < 1:
             return []
         match = " OR ".join(f'"{word}"' for word in words)  # in quotes nothing is syntax
-        return [(key, score) for key, score in self._database.rows(_ANY_WORD, (match, k))]
+        where, values = condition(filters)
+        sql = _ANY_WORD.format(also=f"JOIN insights USING (insight_id) WHERE {where} AND" if filters else "WHERE")
+        return [(key, score) for key, score in self._database.rows(sql, (*values, match, k))]
 
-    def _holders(self, word: str, most: int) -> int:
+    def _passages_with(self, word: str, most: int) -> int:
         """How many passages hold the word, counted up to `most`: a common word costs no more than a rare one."""
         sql = "SELECT count(*) FROM (SELECT 1 FROM passages_fts WHERE passages_fts MATCH ? LIMIT ?)"
         return int(self._database.rows(sql, (f'"{word}"', most))[0][0])
@@ -287,6 +397,17 @@ class Library:
         if self._database.read_only:
             raise read_only_error(self.path)
 
+    def _stored(self, insight_id: str) -> Stored | None:
+        if self._database.version < 2:
+            found = self.get(insight_id)
+            return Stored(found) if found else None
+        with explained(self.path):
+            return _stored(self._database.connection(), _storable(insight_id))
+
+    def _holders(self, content: str) -> list[str]:
+        with explained(self.path):
+            return _holders(self._database.connection(), content)
+
     def _number(self, sql: str) -> int:
         return int(self._database.rows(sql)[0][0])
 
@@ -298,17 +419,28 @@ def open_library(name: str | Path | None = None, *, create: bool = False) -> Lib
     `create` the person's own is made. Raises LibraryError if the file is missing (without `create`), is no library of
     ours, was made by a newer program, or is damaged.
     """
+    path = library_path(name, create=create)
+    return _open_demo() if path is None else Library(Database(path, create=create), str(path))
+
+
+def library_path(name: str | Path | None = None, *, create: bool = False) -> Path | None:
+    """The file that `open_library` would open, which may not be there; None means the shipped insights."""
     name = name or os.environ.get("FOOTNOTED_LIBRARY", "").strip() or None
     if name is None:
-        own = data_dir() / "library.db"
+        own = own_library()
         name = own if create or own.exists() else "demo"
     if name == "demo":
-        return _open_demo()
+        return None
     path = Path(name).expanduser()
     with explained(path):
         if path.is_dir() or str(name).endswith(("/", os.sep)):
             path /= "library.db"
-    return Library(Database(path, create=create), str(path))
+    return path
+
+
+def own_library() -> Path:
+    """Where the person's own library is, or will be."""
+    return data_dir() / "library.db"
 
 
 def _open_demo() -> Library:
@@ -346,15 +478,14 @@ def _build_demo(path: Path, files: Sequence[Path]) -> None:
         ) from error
 
 
-_BEGINNINGS = f"""
-    WITH found AS MATERIALIZED (SELECT rowid AS key, rank AS score FROM passages_fts WHERE passages_fts MATCH ?),
-    best AS (SELECT insight_id, min(score) AS score FROM found JOIN passages USING (key) GROUP BY insight_id)
-    SELECT {_COLUMNS} FROM insights JOIN best USING (insight_id) ORDER BY score, number"""
+_LAST_IMPORT = """
+    SELECT number, at, origin, count(*) - count(was), count(was) FROM imports JOIN journal ON import = number
+    WHERE number = (SELECT max(number) FROM imports) GROUP BY number"""
 
 _ANY_WORD = """
     SELECT passages.key, -bm25(passages_fts) AS score
-    FROM passages_fts JOIN passages ON passages.key = passages_fts.rowid
-    WHERE passages_fts MATCH ? ORDER BY score DESC, passage_id LIMIT ?"""
+    FROM passages_fts JOIN passages ON passages.key = passages_fts.rowid {also}
+    passages_fts MATCH ? ORDER BY score DESC, passage_id LIMIT ?"""
 
 _OUT_OF_STEP = """
     SELECT count(*) FROM passages JOIN insights USING (insight_id) LEFT JOIN passages_fts ON passages_fts.rowid = key
@@ -362,34 +493,88 @@ _OUT_OF_STEP = """
     OR passages_fts.about IS NOT insights.about"""
 
 
-def _store(connection: Connection, insight: Insight) -> str:
-    """Add or update one insight; which of the counts of a Report it belongs to."""
-    row = connection.execute(f"SELECT {_COLUMNS} FROM insights WHERE insight_id = ?", (insight.insight_id,)).fetchone()
-    content = content_id(insight.text)
-    if row is None:
-        if connection.execute("SELECT 1 FROM insights WHERE content_id = ?", (content,)).fetchone():
-            return "duplicate"
-        connection.execute(
-            f"INSERT INTO insights ({_COLUMNS}, content_id, added_at) VALUES ({_marks(FIELDS)}, ?, ?)",
-            (*_row(insight), content, datetime.now(UTC).isoformat(timespec="seconds")),
-        )
-        _store_passages(connection, insight)
-        return "new"
-    old = _insight(row)
-    if insight.insight_id == content:
-        # The id says only that the text is the same. A plain copy of it must not wipe what a richer one told.
-        kept = {name: getattr(old, name) for name in FIELDS if not getattr(insight, name)}
-        insight = replace(insight, **kept)
-    if insight == old:
-        return "unchanged"
+def _judged(connection: Connection, item: Insight, *, repeated: bool) -> Planned:
+    """What to do with one item of an import; nothing is written yet."""
+    stored = _stored(connection, item.insight_id)
+    holders = _holders(connection, content_id(item.text)) if stored is None else []
+    return judge(item, stored, holders[0] if holders else None, repeated=repeated)
+
+
+def _stored(connection: Connection, insight_id: str) -> Stored | None:
+    sql = f"SELECT {_COLUMNS}, told FROM insights LEFT JOIN edits USING (insight_id) WHERE insights.insight_id = ?"
+    row = connection.execute(sql, (insight_id,)).fetchone()
+    return None if row is None else Stored(_insight(row[:-1]), unpacked(row[-1]) if row[-1] else None)
+
+
+def _holders(connection: Connection, content: str) -> list[str]:
+    sql = "SELECT insight_id FROM insights WHERE content_id = ? ORDER BY number"
+    return [insight_id for (insight_id,) in connection.execute(sql, (content,))]
+
+
+def _begin_import(connection: Connection, origin: str, number: int | None) -> int:
+    """Note an import in the journal, and forget those that are too old to be undone; its number.
+
+    Another process may have undone an import that has a number already: what comes now is the rest of it.
+    """
+    at = datetime.now(UTC).isoformat(timespec="seconds")
+    row = connection.execute("INSERT OR IGNORE INTO imports VALUES (?, ?, ?)", (number, at, _storable(origin)))
+    if number is None:
+        number = int(row.lastrowid or 0)
+        connection.execute("DELETE FROM imports WHERE number <= ?", (number - REMEMBERED,))
+    return number
+
+
+def _carry_out(connection: Connection, planned: Planned, number: int | None) -> None:
+    """Store a new or changed insight, and note in the journal what stood there before."""
+    before, after = planned.before, planned.after
+    assert after is not None
     connection.execute(
-        f"UPDATE insights SET ({_COLUMNS}, content_id) = ({_marks(FIELDS)}, ?) WHERE insight_id = ?",
-        (*_row(insight), content, insight.insight_id),
+        "INSERT INTO journal VALUES (?, ?, ?, (SELECT told FROM edits WHERE edits.insight_id = ?), ?)",
+        (number, after.insight_id, packed(before) if before else None, after.insight_id, digest(after)),
     )
-    if insight.text != old.text:
-        connection.execute("DELETE FROM passages WHERE insight_id = ?", (insight.insight_id,))
-        _store_passages(connection, insight)
-    return "changed"
+    if before is None:
+        connection.execute(
+            f"INSERT INTO insights ({_BARE_COLUMNS}, content_id, added_at) VALUES ({_marks(FIELDS)}, ?, ?)",
+            (*_row(after), content_id(after.text), datetime.now(UTC).isoformat(timespec="seconds")),
+        )
+        _store_passages(connection, after)
+    else:
+        _change(connection, before, after)
+        _note_told(connection, after.insight_id, planned.told)
+
+
+def _take_back(connection: Connection, insight_id: str, was: str | None, told: str | None, became: str) -> str:
+    """Undo an import of one insight; what came of it."""
+    stored = _stored(connection, insight_id)
+    if stored is None:
+        return "gone"
+    if digest(stored.insight) != became:
+        return "kept"
+    if was is None:
+        connection.execute("DELETE FROM insights WHERE insight_id = ?", (insight_id,))
+        return "removed"
+    _change(connection, stored.insight, unpacked(was))
+    _note_told(connection, insight_id, unpacked(told) if told else None)
+    return "restored"
+
+
+def _change(connection: Connection, old: Insight, new: Insight) -> None:
+    """Put one insight in the place of another with the same id; only a new text gets new passages."""
+    connection.execute(
+        f"UPDATE insights SET ({_BARE_COLUMNS}, content_id) = ({_marks(FIELDS)}, ?) WHERE insight_id = ?",
+        (*_row(new), content_id(new.text), new.insight_id),
+    )
+    if new.text != old.text:
+        connection.execute("DELETE FROM passages WHERE insight_id = ?", (new.insight_id,))
+        _store_passages(connection, new)
+
+
+def _note_told(connection: Connection, insight_id: str, told: Insight | None) -> None:
+    """Remember what an edited insight's source told; nothing to remember means that it is as told."""
+    if told is None:
+        connection.execute("DELETE FROM edits WHERE insight_id = ?", (insight_id,))
+    else:
+        connection.execute("INSERT OR REPLACE INTO edits VALUES (?, ?)", (insight_id, packed(told)))
 
 
 def _store_passages(connection: Connection, insight: Insight) -> None:

@@ -14,7 +14,8 @@ from functools import wraps
 from pathlib import Path
 
 from corpus.errors import UsageError
-from corpus.insight import Insight, make_insight
+from corpus.export import exported, is_export
+from corpus.insight import Insight, make_insight, one_line
 from corpus.markdown import front_matter, markdown_blocks
 from corpus.plaintext import Unreadable, holds_broken_bytes, load_text
 from corpus.prose import ends_like_a_sentence, is_heading, paragraphs, unwrapped
@@ -127,8 +128,12 @@ def read_markdown(path: Path, text: str) -> Iterator[Item]:
     A list belongs to the paragraph above it if no empty line stands between them, or if that paragraph is a sentence
     that ends in a colon. Front matter gives author, source, title, url, date and tags to all; below a heading its
     title is the source, if it names none. Code blocks are kept as text.
+    What Footnoted exported comes back with all its fields.
     """
     lines = text.split("\n")
+    if is_export(lines):
+        yield from _read_export(path, lines)
+        return
     front, first = front_matter(lines)
     shared = {name: value for name, value in fields_of(front).items() if name not in ("text", "insight_id", "note")}
     found = False
@@ -140,6 +145,18 @@ def read_markdown(path: Path, text: str) -> Iterator[Item]:
         yield _made(path, number, fields)
     if not found:
         yield _only_headings(path)
+
+
+def _read_export(path: Path, lines: Sequence[str]) -> Iterator[Item]:
+    found = False
+    for number, fields in exported(lines):
+        found = True
+        if fields is None:
+            yield Problem(path, number, "The comment above this insight is damaged: its fields can't be read.")
+        else:
+            yield _made(path, number, fields_of(fields))
+    if not found:
+        yield Problem(path, 0, "There are no insights in it.")
 
 
 def _only_headings(path: Path) -> Problem:
@@ -237,7 +254,7 @@ def _made(path: Path, line: int, fields: Mapping[str, object]) -> Item:
     if any(map(holds_broken_bytes, (text, *words.values(), *tags))):
         return Problem(path, line, "This insight holds bytes that are not UTF-8. Save the file as UTF-8.")
     try:
-        return make_insight(text, tags=tags, date=iso_date(as_string(fields.get("date"))), **words)
+        return make_insight(text, tags=tags, date=iso_date(one_line(as_string(fields.get("date")))), **words)
     except UsageError as error:
         return Problem(path, line, str(error))
 

@@ -2,8 +2,9 @@
 
 import csv
 import io
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 # Common names of columns and keys, the best first where a row has several; case, "_" and "-" make no difference.
 ALIASES: dict[str, str] = {
@@ -46,12 +47,37 @@ def as_string(value: object) -> str:
 
 
 def as_tags(value: object) -> list[str]:
-    """A list as it is (of strings, or of objects with a name); a string is cut at commas and semicolons."""
+    """A list as it is (of strings, or of objects with a name); a string is cut at commas and semicolons.
+
+    A string that is a list in JSON is that list: tags may hold commas themselves. One leading # is taken off each.
+    """
+    value = _listed(value)
     if isinstance(value, list):
         parts = [as_string(part.get("name") if isinstance(part, dict) else part) for part in value]
     else:
         parts = re.split(r"[,;]", as_string(value))
     return [part.strip().removeprefix("#") for part in parts]
+
+
+def marked_tags(tags: Sequence[str]) -> list[str]:
+    """The tags as `as_tags` reads them back: it takes one leading # off, so one that begins with # gets another."""
+    return [f"#{tag}" if tag.startswith("#") else tag for tag in tags]
+
+
+def tags_as_text(tags: Sequence[str]) -> str:
+    """The tags in one string that `as_tags` reads back: with commas, or in JSON if a tag holds one itself."""
+    text = ", ".join(marked_tags(tags))
+    return text if not tags or as_tags(text) == list(tags) else json.dumps(marked_tags(tags), ensure_ascii=False)
+
+
+def _listed(value: object) -> object:
+    if isinstance(value, str) and value.lstrip().startswith("["):
+        try:
+            parsed = json.loads(value)
+        except (ValueError, RecursionError):
+            return value
+        return parsed if isinstance(parsed, list) else value
+    return value
 
 
 def iso_date(value: str) -> str:

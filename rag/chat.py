@@ -8,6 +8,7 @@ from typing import Any
 from rag.lora import merge
 from rag.models import Report, Weights, best_device, best_dtype, find_weights, put_in, silent, unloadable
 from rag.prompt import Message
+from rag.stop import watched
 
 HEADS = ("answers", "supports")  # what our training adds to SmolLM2: one linear judgement each
 
@@ -60,6 +61,6 @@ def _load(weights: Weights) -> Chat:
             heads = torch.nn.Linear(model.config.hidden_size, len(HEADS))
             put_in({"heads": heads}, weights.tuned)
             heads = heads.to(best_device())
-        return Chat(tokenizer, model.to(best_device()).eval(), heads, weights.fingerprint)
+        return Chat(tokenizer, watched(model.to(best_device()).eval()), heads, weights.fingerprint)
     except Exception as error:
         raise unloadable(weights.name, "a chat model", error) from error

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from corpus.errors import ModelError
 from rag.models import SHIPPED, Report, best_device, best_dtype, find_weights, put_in, sha256, silent
+from rag.stop import watched
 
 FILE = SHIPPED / "crossencoder.safetensors"
 BASE = "all-MiniLM-L6-v2"
@@ -46,7 +47,7 @@ class CrossEncoder:
                 f"The reader's weights can't be used ({type(error).__name__}: {str(error).splitlines()[0][:120]}).",
                 f"Put back the {file.name} that comes with Footnoted, or make it anew: python -m rag.train reader",
             ) from error
-        self._model = model.to(best_device(), best_dtype()).eval()
+        self._model = watched(model.to(best_device(), best_dtype()).eval())
         self._heads = heads.to(best_device())
         self.fingerprint = f"crossencoder@{sha256(file)[:12]}"
 

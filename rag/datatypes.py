@@ -28,6 +28,14 @@ class Verdict(StrEnum):
     UNCHECKED = "unchecked"
 
 
+class Sure(StrEnum):
+    """How likely it is that the evidence answers the question."""
+
+    STRONG = "strong"
+    PARTIAL = "partial"
+    WEAK = "weak"
+
+
 class Phase(StrEnum):
     """What the pipeline is doing while an answer is on its way."""
 
@@ -108,7 +116,10 @@ class Trace:
     revision: str = ""  # and at which state of it
     models: Mapping[str, str] = field(default_factory=dict)  # part -> fingerprint of its weights
     standalone: str = ""  # the question as it was searched: a follow-up has the earlier question before it
+    filters: tuple[str, ...] = ()  # which insights were looked at: "author=Ines Okafor", "since=2024"; () for all
+    among: int = 0  # and how many these are; 0 without a filter
     answerable: float = 0.0  # the reader's probability that the evidence answers the question
+    sure: str = ""  # the same in a word: a value of Sure; "" if it was refused, or if there was nothing to judge
     prompt: str = ""  # what the writer was given
     seconds: Mapping[str, float] = field(
         default_factory=dict

@@ -8,6 +8,8 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from rag.stop import Interrupted, until
+
 LOOKUP = 8  # tokens guessed at once
 TRIED = 24  # likeliest tokens tried before the end is forced
 _GENDERED = frozenset("he she him his her hers himself herself".split())  # who that is the source must say
@@ -60,9 +62,12 @@ def decode(
     step = list(prompt)
     while len(written) < limit and not stopped():
         guess = looked_up([*prompt, *written]) if past is not None and past.is_croppable else []
-        with torch.inference_mode():
-            ids = torch.tensor([[*step, *guess]], device=model.device)
-            out = model(input_ids=ids, cache=past, use_cache=True, logits_to_keep=len(guess) + 1)
+        try:
+            with torch.inference_mode(), until(stopped):
+                ids = torch.tensor([[*step, *guess]], device=model.device)
+                out = model(input_ids=ids, cache=past, use_cache=True, logits_to_keep=len(guess) + 1)
+        except Interrupted:
+            return
         past = out.cache
         kept = 0
         for position in range(len(guess) + 1):

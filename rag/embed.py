@@ -1,5 +1,6 @@
 """Texts to vectors. An `Embedder` is anything with this shape; EMBEDDERS names the ones that come with Footnoted."""
 
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
@@ -45,6 +46,8 @@ class SentenceTransformerEmbedder:
                 put_in({"": self._model[0].auto_model}, weights.tuned)
         except Exception as error:
             raise unloadable(name, "an embedder", error) from error
+        # A tokenizer can't be used by two threads at once: a question may come while an import is embedded.
+        self._turn = threading.Lock()
         self.fingerprint = weights.fingerprint
         self.dimensions = int(self._model.get_embedding_dimension())
 
@@ -60,7 +63,8 @@ class SentenceTransformerEmbedder:
         if not texts:
             return np.empty((0, self.dimensions), np.float32)
         # Through a tensor, since numpy has no bfloat16; normalised here, in float32, where it is exact.
-        rows = encode(list(texts), convert_to_tensor=True, show_progress_bar=False)
+        with self._turn:
+            rows = encode(list(texts), convert_to_tensor=True, show_progress_bar=False)
         vectors: Vectors = np.asarray(rows.float().cpu().numpy(), np.float32)
         lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
         return np.asarray(vectors / np.maximum(lengths, 1e-12), np.float32)

@@ -26,8 +26,11 @@ BATCH = 128  # passages embedded at a time: a kill loses no more than these
 class Index(Protocol):
     """Vectors by key. Scores are cosines (the vectors have unit length): higher is nearer."""
 
-    def search(self, vector: Vectors, k: int) -> tuple[Keys, Vectors]:
-        """Keys and scores of the k nearest (fewer if there are fewer), best first; ties by key. `vector`: (d,)."""
+    def search(self, vector: Vectors, k: int, only: Keys | None = None) -> tuple[Keys, Vectors]:
+        """Keys and scores of the k nearest (fewer if there are fewer), best first; ties by key. `vector`: (d,).
+
+        With `only`, among these keys; one that the index doesn't have is passed over.
+        """
 
     def reconstruct(self, keys: Sequence[int]) -> dict[int, Vectors]:
         """The vector of each of these keys; one that the index doesn't have (yet, or any more) is left out."""
@@ -43,9 +46,13 @@ class ExactIndex:
         self._keys, self._vectors = keys, vectors
         self._rows = {int(key): row for row, key in enumerate(keys)}
 
-    def search(self, vector: Vectors, k: int) -> tuple[Keys, Vectors]:
+    def search(self, vector: Vectors, k: int, only: Keys | None = None) -> tuple[Keys, Vectors]:
         """See Index."""
-        return _best_first(self._keys, self._vectors @ vector, k)
+        keys, scores = self._keys, self._vectors @ vector
+        if only is not None:
+            kept = np.isin(keys, only)
+            keys, scores = keys[kept], scores[kept]
+        return _best_first(keys, scores, k)
 
     def reconstruct(self, keys: Sequence[int]) -> dict[int, Vectors]:
         """See Index."""
@@ -71,13 +78,14 @@ class FlatIndex:
         self._index: Any = faiss.IndexIDMap2(faiss.IndexFlatIP(vectors.shape[1]))
         self._index.add_with_ids(np.ascontiguousarray(vectors, np.float32), np.ascontiguousarray(keys, np.int64))
 
-    def search(self, vector: Vectors, k: int) -> tuple[Keys, Vectors]:
+    def search(self, vector: Vectors, k: int, only: Keys | None = None) -> tuple[Keys, Vectors]:
         """See Index."""
-        k = min(k, self._index.ntotal)
+        k = min(k, self._index.ntotal if only is None else len(only))
         if k < 1:
             return np.empty(0, np.int64), np.empty(0, np.float32)
-        scores, keys = self._index.search(vector[None], k)
-        return _best_first(keys[0], scores[0], k)
+        scores, keys = self._index.search(vector[None], k, params=_selecting(only))
+        there = keys[0] >= 0  # FAISS fills up with -1 where there are fewer
+        return _best_first(keys[0][there], scores[0][there], k)
 
     def reconstruct(self, keys: Sequence[int]) -> dict[int, Vectors]:
         """See Index."""
@@ -103,6 +111,16 @@ class FlatIndex:
         if index._index.ntotal != size:
             raise RuntimeError("another number of vectors")
         return index
+
+
+def _selecting(only: Keys | None) -> Any:
+    """How FAISS is told to search these keys alone: before the k best are chosen, so that none is lost."""
+    if only is None:
+        return None
+    import faiss
+
+    parameters: Any = faiss.SearchParameters  # whose stubs know no `sel`
+    return parameters(sel=faiss.IDSelectorBatch(np.ascontiguousarray(only, np.int64)))
 
 
 INDEXES: dict[str, type[ExactIndex] | type[FlatIndex]] = {"exact": ExactIndex, "flat": FlatIndex}

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from corpus.filters import EVERYTHING, Filter
 from corpus.library import Library
 from rag.config import Config
 from rag.datatypes import Hit
@@ -21,11 +22,20 @@ DEPTH = 50  # how deep each list goes before they are fused
 
 
 def retrieve(
-    query: str, library: Library, index: Index, embedder: Embedder, config: Config, k: int | None = None
+    query: str,
+    library: Library,
+    index: Index,
+    embedder: Embedder,
+    config: Config,
+    k: int | None = None,
+    filters: Filter = EVERYTHING,
 ) -> list[Hit]:
-    """The best passages for a query, at most k (default: config.candidates), best first, ties by passage_id."""
+    """The best passages for a query, at most k (default: config.candidates), best first, ties by passage_id.
+
+    The filter holds for each search, before its best are chosen: filtering afterwards would lose what lies below them.
+    """
     config = replace(config, candidates=k or config.candidates)
-    signals = RETRIEVERS[config.retriever](query, library, index, embedder, config)
+    signals = RETRIEVERS[config.retriever](query, library, index, embedder, config, filters)
     # By key: another process may have removed a passage since it was found.
     found = [(signals[key], pair) for key, pair in library.passages(list(signals)).items()]
     best = sorted(found, key=lambda row: (-row[0]["score"], row[1][0].passage_id))[: config.candidates]
@@ -38,15 +48,16 @@ def retrieve(
 Signals = dict[int, dict[str, float]]  # passage key -> "score", by which it is ranked, and what it is made of
 
 
-def dense(query: str, library: Library, index: Index, embedder: Embedder, config: Config) -> Signals:
+def dense(query: str, library: Library, index: Index, embedder: Embedder, config: Config, filters: Filter) -> Signals:
     """By cosine alone."""
-    keys, scores = index.search(embedder.encode_query([query])[0], max(DEPTH, config.candidates))
+    only = library.keys(filters) if filters else None
+    keys, scores = index.search(embedder.encode_query([query])[0], max(DEPTH, config.candidates), only)
     return {int(key): {"score": float(s), "dense": float(s)} for key, s in zip(keys, scores, strict=True)}
 
 
-def lexical(query: str, library: Library, index: Index, embedder: Embedder, config: Config) -> Signals:
+def lexical(query: str, library: Library, index: Index, embedder: Embedder, config: Config, filters: Filter) -> Signals:
     """By BM25 alone (Robertson and Zaragoza 2009, as in SQLite's FTS5); the reader needs the cosine all the same."""
-    found = dict(library.lexical(query, max(DEPTH, config.candidates)))
+    found = dict(library.lexical(query, max(DEPTH, config.candidates), filters=filters))
     cosines = _cosines(embedder.encode_query([query])[0], index, list(found))
     unit = _rare_word(library)
     return {
@@ -54,13 +65,14 @@ def lexical(query: str, library: Library, index: Index, embedder: Embedder, conf
     }
 
 
-def fused(query: str, library: Library, index: Index, embedder: Embedder, config: Config) -> Signals:
+def fused(query: str, library: Library, index: Index, embedder: Embedder, config: Config, filters: Filter) -> Signals:
     """By cosine plus what the rare words in common add to it."""
     vector = embedder.encode_query([query])[0]
-    keys, scores = index.search(vector, max(DEPTH, config.candidates))
+    only = library.keys(filters) if filters else None
+    keys, scores = index.search(vector, max(DEPTH, config.candidates), only)
     cosines = {int(key): float(score) for key, score in zip(keys, scores, strict=True)}
     rarest, unit = max(2, library.passage_count() // 1000), _rare_word(library)
-    shared = {key: score / unit for key, score in library.lexical(query, DEPTH, rarest)}
+    shared = {key: score / unit for key, score in library.lexical(query, DEPTH, rarest, filters)}
     cosines |= _cosines(vector, index, [key for key in shared if key not in cosines])
     return {
         key: {
@@ -81,7 +93,7 @@ def _rare_word(library: Library) -> float:
     return math.log(1 + library.passage_count())
 
 
-RETRIEVERS: dict[str, Callable[[str, Library, Index, Embedder, Config], Signals]] = {
+RETRIEVERS: dict[str, Callable[[str, Library, Index, Embedder, Config, Filter], Signals]] = {
     "dense": dense,
     "lexical": lexical,
     "fused": fused,

@@ -4,7 +4,9 @@ What a writer writes is a draft: nothing of it is shown before `rag/verify.py` h
 """
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+import queue
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
 from corpus.errors import ModelError, UsageError
@@ -32,6 +34,38 @@ class Writer(Protocol):
 
     def write(self, messages: Sequence[Message], stopped: Stopped = never) -> Iterator[Draft]:
         """The draft as it grows, each one longer than the last; ends early once `stopped()` is true."""
+
+
+def awaited(make: Callable[[Stopped], Iterable[str]], stopped: Stopped) -> Iterator[str]:
+    """The items that `make` gives, which a thread of its own waits for: ends soon after `stopped()`, come what may.
+
+    `make` is told when nobody wants more. What it raises is raised here.
+    """
+    arrived: queue.SimpleQueue[str | BaseException | None] = queue.SimpleQueue()
+    left = threading.Event()
+
+    def work() -> None:
+        try:
+            for item in make(left.is_set):
+                arrived.put(item)
+            arrived.put(None)
+        except BaseException as error:
+            arrived.put(error)
+
+    threading.Thread(target=work, name="footnoted-writer", daemon=True).start()
+    try:
+        while not stopped():
+            try:
+                item = arrived.get(timeout=0.1)
+            except queue.Empty:
+                continue
+            if item is None:
+                return
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+    finally:
+        left.set()
 
 
 class QuoteWriter:
@@ -100,16 +134,21 @@ class EndpointWriter:
         """See Writer. Raises ModelError if the server can't be reached, refuses or breaks off."""
         chat: list[Any] = [{"role": message.role, "content": message.content} for message in messages]
         text, pieces = "", 0
-        try:
+
+        def stream(given_up: Stopped) -> Iterator[str]:
             with self._client.chat.completions.create(
                 model=self._model, messages=chat, max_tokens=self._max_new_tokens, temperature=0, stream=True
-            ) as stream:
-                for chunk in stream:
-                    if stopped():
+            ) as chunks:
+                for chunk in chunks:
+                    if given_up():
                         return
                     if chunk.choices and (piece := chunk.choices[0].delta.content):
-                        text, pieces = text + piece, pieces + 1
-                        yield Draft(text, self.fingerprint, 0, pieces)
+                        yield piece
+
+        try:
+            for piece in awaited(stream, stopped):
+                text, pieces = text + piece, pieces + 1
+                yield Draft(text, self.fingerprint, 0, pieces)
         except Exception as error:  # the client's own kinds, and others where a server breaks off or sends no JSON
             raise ModelError(
                 f"The writer at {self._url} doesn't answer ({type(error).__name__}).",

@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 import corpus.database
 import corpus.library
 from corpus.errors import LibraryError, ModelError
+from corpus.imports import Report
 from corpus.insight import Insight, make_insight
-from corpus.library import BATCH, Library, Report, open_library
+from corpus.library import BATCH, Library, open_library
 from corpus.readers import Problem
 
 ROOT = Path(__file__).parent.parent

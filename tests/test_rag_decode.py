@@ -8,6 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rag.decode import LOOKUP, Copied, decode, looked_up
+from rag.stop import Interrupted, until, watched
+from tests.fakes import tiny_llama
 
 SOURCE = "Perrin Achterberg staged 312 mock land sales: sellers earned 11% above the median of $4,865. Why?"
 
@@ -128,3 +130,30 @@ def test_a_stop_takes_effect_at_the_next_pass() -> None:
     model = Reciter([1], [2, 3, 4])
     steps = list(decode(model, Letters(), [1], {99}, 50, Anything(""), lambda: next(asked)))
     assert [written for written, _ in steps] == [[2]]
+
+
+def test_a_long_prompt_is_given_up_between_two_layers() -> None:
+    import torch
+
+    model, asked = watched(tiny_llama(6)), [0]
+
+    def at_the_third_layer() -> bool:
+        asked[0] += 1
+        return asked[0] >= 3
+
+    with pytest.raises(Interrupted), until(at_the_third_layer):
+        model(torch.tensor([[1, 2, 3]]))
+    assert asked == [3]
+    model(torch.tensor([[1, 2, 3]]))  # outside, and in other threads, nobody looks
+    assert asked == [3]
+
+
+def test_a_stop_within_the_prompt_writes_nothing() -> None:
+    asked = [0]
+
+    def in_the_second_layer() -> bool:
+        asked[0] += 1
+        return asked[0] >= 3  # the first is asked before the pass
+
+    assert list(decode(watched(tiny_llama(6)), Letters(), [1, 2], {99}, 50, Anything(""), in_the_second_layer)) == []
+    assert asked == [3]

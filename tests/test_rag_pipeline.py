@@ -14,7 +14,7 @@ from corpus.errors import ModelError, UsageError
 from corpus.insight import Insight, make_insight
 from corpus.library import Library, open_library
 from rag.config import Config
-from rag.datatypes import Draft, Phase, Status, Turn, Verdict
+from rag.datatypes import Draft, Evidence, Hit, Phase, Status, Turn, Verdict
 from rag.pipeline import Pipeline, checked_question
 from rag.prompt import Message
 from rag.read import Cuts
@@ -245,6 +245,32 @@ class Meddler(HashEmbedder):
         return super().encode_query(texts)
 
 
+def test_while_a_library_is_renewed_the_index_before_answers(library: Library) -> None:
+    asked = pipeline(library, ScriptedWriter(""))
+    before = asked.search("zeppelins", 9)
+    seen: list[list[str]] = []
+
+    def told(task: str, done: int, total: int) -> None:  # called while the new insight is embedded
+        library.remove(["s1"])
+        seen.append([hit.insight.insight_id for hit in asked.search("zeppelins", 9)])
+
+    asked.renew(lambda: library.add([make_insight("Zeppelins returned.", insight_id="z")]), told)
+    expected = [hit.insight.insight_id for hit in before if hit.insight.insight_id != "s1"]
+    assert [sorted(ids) for ids in seen] == [sorted(expected)] * len(seen) != []
+    assert asked.search("zeppelins", 1)[0].insight.insight_id == "z"
+
+
+def test_another_library_is_asked_once_its_index_is_there(library: Library, tmp_path: Path) -> None:
+    asked = pipeline(library, ScriptedWriter(""))
+    asked.search("suitcases", 1)
+    with open_library(tmp_path / "other.db", create=True) as other:
+        other.add([make_insight("Zeppelins returned.", insight_id="z")])
+        asked.move(other, lambda task, done, total: None)
+        assert [hit.insight.insight_id for hit in asked.search("suitcases", 9)] == ["z"]
+        assert asked.ask("Did zeppelins return?").trace.library == other.name
+        assert asked.related("z") == []
+
+
 def test_an_insight_removed_during_the_search_is_left_out(library: Library) -> None:
     asked = replace(pipeline(library, QuoteWriter("", Config())), embedder=Meddler(lambda: library.remove(["s2"])))
     _ = asked.index
@@ -330,3 +356,15 @@ def test_whatever_is_asked_and_written_every_citation_points_into_its_insight(
                 assert 0 <= cited.start < cited.end <= len(insight.text)
     assert answer.status is not Status.NOT_IN_LIBRARY
     assert answer.claims
+
+
+def test_a_stop_while_the_reader_reads_ends_without_an_answer(six: Path) -> None:
+    from rag.stop import Interrupted
+
+    class Interruptible(OpenReader):
+        def find(self, question: str, hits: Sequence[Hit]) -> list[Evidence]:
+            raise Interrupted
+
+    with open_library(six) as library:
+        pipeline = Pipeline(library, Config(), HashEmbedder(), Interruptible(), ScriptedWriter("Never."))
+        assert [step.phase for step in pipeline.stream("night trains?")] == [Phase.SEARCHING, Phase.READING]

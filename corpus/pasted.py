@@ -1,0 +1,58 @@
+"""Insights that are not in a file on this disk: pasted into the page, or sent to it."""
+
+import json
+import re
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+from corpus.export import is_export
+from corpus.plaintext import Unreadable, decoded
+from corpus.readers import READERS, Item, Problem
+from corpus.rows import ALIASES, csv_rows, delimiter_of, plain_key
+
+
+def read_bytes(name: str, data: bytes, format_name: str) -> list[Item]:
+    """The insights in the bytes of a file; what can't be read becomes a Problem that calls the file by this name."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "given")
+        path.write_bytes(data)
+        items = list(READERS[format_name](path))
+    return [replace(item, path=Path(name)) if isinstance(item, Problem) else item for item in items]
+
+
+def guess_format(data: bytes) -> str:
+    """The format that bytes without a telling name are most likely in."""
+    try:
+        text = decoded(data).replace("\r\n", "\n").replace("\r", "\n").strip()
+    except Unreadable:
+        return "text"  # whose reader says why
+    lines = text.split("\n")
+    if text.startswith(("{", "[")):
+        if _is_json(text):
+            return "jsonl" if len(lines) == 1 and text.startswith("{") and '"insights"' not in text else "json"
+        if _is_json(lines[0]):
+            return "jsonl"
+    if _is_table(text):
+        return "csv"
+    if is_export(lines) or any(re.match(r"#{1,6}\s|\s*[-*+]\s+\S|>|```|---\s*$", line) for line in lines):
+        return "markdown"
+    return "text"
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _is_table(text: str) -> bool:
+    """Whether the first line names columns, one of them the insights' text."""
+    rows = csv_rows(text.split("\n", 1)[0], delimiter_of(text))
+    names = rows[0][1] if rows else []
+    if not isinstance(names, list):
+        return False
+    fields = [ALIASES.get(plain_key(name)) for name in names]
+    return "text" in fields and (len(fields) == 1 or sum(field is not None for field in fields) > 1)
