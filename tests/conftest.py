@@ -1,15 +1,14 @@
 """Shared by all tests: six insights, deterministic fakes for the models, and no network."""
 
-import asyncio
 import contextlib
-import gc
 import os
 import socket
 import subprocess
 import sys
-import threading
+import tempfile
 import time
 import urllib.request
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,12 +17,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import settings
 
+from corpus.browse import Facet, Selection
 from corpus.errors import ModelError
+from corpus.filters import EVERYTHING, Filter
 from corpus.insight import Insight, Passage, make_insight
 from corpus.library import open_library
-from rag.datatypes import Answer, Citation, Claim, Evidence, Hit, Phase, Status, Step, Trace, Turn, Verdict
+from rag.datatypes import Answer, Citation, Claim, Evidence, Hit, Phase, Status, Step, Sure, Trace, Turn, Verdict
+from rag.map import Map, make_map
 from tests.browsing import Screen, watched
 from tests.fakes import HashEmbedder
+from tests.serving import served
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -116,6 +119,24 @@ class ScriptedLibrary:
         found = [i for i in self.all if query.casefold() in f"{i.title} {i.text}".casefold()]
         return found[offset:][:limit]
 
+    def values(self, name: str) -> list[str]:
+        if name == "year":
+            return sorted({i.date[:4] for i in self.all if i.date}, reverse=True)
+        rows = [i.tags if name == "tag" else (getattr(i, name),) for i in self.all]
+        return list(dict.fromkeys(value for row in rows for value in row if value))
+
+    def passing(self, filters: Filter, limit: int = 0) -> tuple[int, list[int]]:
+        return sum(not filters.sources or i.source in filters.sources for i in self.all), []
+
+    def browse(self, selection: Selection, offset: int = 0, limit: int | None = None) -> list[Insight]:
+        return [i for i in self.insights(selection.query) if selection.holds(i)][offset:][:limit]
+
+    def facets(self, selection: Selection) -> tuple[int, list[Facet]]:
+        found = self.browse(selection)
+        sources = Counter(i.source for i in found if i.source)
+        tags = Counter(tag for i in found for tag in i.tags)
+        return len(found), [Facet("source", tuple(sources.items())), Facet("tag", tuple(tags.items()))]
+
 
 class ScriptedEngine:
     """Answers from a script, in real records; the question's words choose the scene."""
@@ -126,6 +147,8 @@ class ScriptedEngine:
         self.running = 0  # streams under way, and the most there ever were
         self.most = 0
         self.history: tuple[Turn, ...] = ()
+        self.filters = EVERYTHING
+        self.checked: list[str] = []
 
     def hit(self, insight_id: str, rank: int = 1) -> Hit:
         insight = self.library.get(insight_id)
@@ -138,13 +161,21 @@ class ScriptedEngine:
         return Citation(f"{insight_id}#0", start, start + len(quote))
 
     def stream(
-        self, question: str, history: Sequence[Turn] = (), stopped: Callable[[], bool] = lambda: False
+        self,
+        question: str,
+        history: Sequence[Turn] = (),
+        stopped: Callable[[], bool] = lambda: False,
+        filters: Filter = EVERYTHING,
+        as_typed: bool = False,
     ) -> Iterator[Step]:
         self.history = tuple(history)
+        self.filters = filters if as_typed or "Crumb" not in question else filters.joined(Filter(sources=("Crumb",)))
         self.running += 1
         self.most = max(self.most, self.running)
         try:
-            yield from self._scene(question, stopped)
+            for step in self._scene(question, stopped):
+                trace = replace(step.answer.trace, filters=self.filters.terms, among=len(self.filters.terms) and 3)
+                yield replace(step, answer=replace(step.answer, trace=trace))
         finally:
             self.running -= 1
 
@@ -194,18 +225,32 @@ class ScriptedEngine:
                 return
             time.sleep(self.pause)
         status = Status.PARTLY if "tomorrow" in question else Status.ANSWERED
+        sure = Sure.WEAK if status is Status.PARTLY else Sure.STRONG
         trace = Trace(
-            library=self.library.name, seconds={"total": 1.23456}, models={"reader": "r1"}, tokens={"prompt": 9}
+            library=self.library.name,
+            sure=sure,
+            seconds={"total": 1.23456},
+            models={"reader": "r1"},
+            tokens={"prompt": 9},
         )
         yield Step(Phase.DONE, replace(draft, status=status, claims=tuple(claims), trace=trace))
 
-    def search(self, query: str, k: int = 10) -> list[Hit]:
+    def quoted(self, question: str, filters: Filter = EVERYTHING) -> Answer:
+        self.checked.append(question)
+        evidence = tuple(Evidence(self.hit(i), self.cite(i, self.hit(i).insight.text), 0.9) for i in ("s3", "s4", "s6"))
+        return Answer(question, Status.ANSWERED, evidence=evidence)
+
+    def search(self, query: str, k: int = 10, filters: Filter = EVERYTHING) -> list[Hit]:
         if "broken" in query:
             raise ModelError("The embedder doesn't answer.", "Start it, then search again.")
         return [self.hit(id_, rank) for rank, id_ in enumerate(("s3", "s4", "s5"), 1)][:k]
 
     def related(self, insight_id: str, k: int = 5) -> list[Hit]:
         return [self.hit(id_, rank) for rank, id_ in enumerate(("s1", "s2", "s6"), 1) if id_ != insight_id][:k]
+
+    def library_map(self, known: Map | None = None) -> Map:
+        texts = [insight.text for insight in self.library.all]
+        return known or make_map(self.library.all, HashEmbedder().encode_document(texts), "r1")
 
 
 @pytest.fixture
@@ -220,32 +265,16 @@ class Served:
         self.engine = engine
 
     @contextlib.contextmanager
-    def __call__(self, requests: int = 10_000) -> Iterator[str]:
-        import uvicorn
-
+    def __call__(self, requests: int = 10_000, **options: Any) -> Iterator[str]:
+        from ui.conversations import Store
         from ui.server import make_app
 
-        started: list[uvicorn.Server] = []
-
-        async def work() -> None:  # build it in the loop, too: outside of one Gradio opens several and closes none
-            app = make_app(self.engine, ["What moves on night trains?", "Who counted suitcases?"], requests=requests)
-            config = uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error", timeout_graceful_shutdown=1)
-            started.append(uvicorn.Server(config))
-            await started[0].serve()
-
-        thread = threading.Thread(target=asyncio.run, args=(work(),), daemon=True)
-        thread.start()
-        while not (started and started[0].started):
-            assert thread.is_alive(), "the server did not start"
-            time.sleep(0.01)
-        server = started[0]
-        port = server.servers[0].sockets[0].getsockname()[1]
-        try:
-            yield f"http://localhost:{port}/"
-        finally:
-            server.should_exit = True
-            thread.join(10)
-            gc.collect()  # here: CPython 3.11 fails if what the loop left is finalised while a module is parsed
+        with tempfile.TemporaryDirectory() as folder:
+            store = Store(Path(folder) / "conversations.db")
+            examples = ["What moves on night trains?", "Who counted suitcases?"]
+            # Made in the loop that serves it: outside of one Gradio opens several and closes none.
+            with served(lambda: make_app(self.engine, examples, requests=requests, store=store, **options)) as url:
+                yield url
 
 
 @pytest.fixture(scope="session")

@@ -109,7 +109,7 @@ def test_an_answer_has_its_quote_and_its_library_below(run: Run, six: Path) -> N
     answer, _, source, _, asked = result.out.splitlines()
     assert answer == "Brandt counted 310 suitcases on one sleeper [1]."
     assert source == f"[1] “{QUOTE}” — Tracks, 2024-05-01"
-    assert asked.startswith(f"Asked: {six} · ")
+    assert asked.startswith(f"Strong evidence · Asked: {six} · ")
 
 
 def test_the_record_has_exactly_these_keys(run: Run, six: Path) -> None:
@@ -131,7 +131,7 @@ def test_what_is_not_in_the_library_is_exit_code_1_with_the_nearest(run: Run, si
     models.refuse = 1.0
     result = run("ask", "Who won the World Cup?", "--library", six)
     assert result.code == 1
-    assert result.out.startswith("Not in your insights. The nearest ones:\n\n- ")
+    assert result.out.startswith("Not in your insights. Looked for: won, World, Cup.\n\nThe nearest ones:\n- ")
     data = run("ask", "Who won the World Cup?", "--library", six, "--json").rows[0]
     assert (data["status"], data["claims"]) == ("not_in_library", [])
     assert len(data["nearest"]) == 3
@@ -180,6 +180,38 @@ class BrokenWriter:
     def write(self, messages: Sequence[Message], stopped: Stopped = never) -> Iterator[Draft]:
         yield Draft("Brandt", self.fingerprint, 1, 1)
         raise ModelError("The writer doesn't answer.", "Start it.")
+
+
+def test_a_question_and_a_search_may_look_at_some_of_the_insights_only(run: Run, six: Path) -> None:
+    asked = run("ask", QUESTION, "--source", "tracks", "--since", "2024", "--library", six, "--json").rows[0]
+    assert asked["trace"]["filters"] == ["source=Tracks", "since=2024"]
+    assert asked["trace"]["among"] == 3
+    text = run("ask", QUESTION, "--source", "tracks", "--library", six).out
+    assert text.splitlines()[-1].startswith(f"Strong evidence · Asked: {six}, 3 insights (source Tracks) · ")
+    crumb = run("ask", QUESTION, "--source", "Crumb", "--library", six, "--json").rows[0]
+    assert all(row["insight_id"] in ("s3", "s4", "s5") for claim in crumb["claims"] for row in claim["citations"])
+    found = run("search", "suitcases", "--source", "Crumb", "--library", six, "--json").rows
+    assert {row["insight_id"] for row in found} == {"s3", "s4", "s5"}
+    assert run("search", "suitcases", "--until", "1999", "--library", six).code == 1
+    none = run("ask", QUESTION, "--noted", "--library", six)
+    assert none.code == 1
+    assert "No insight meets the filter: with a note of yours." in none.out
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (("--author", "Kahneman"), "No insight here has the author 'Kahneman'."),
+        (("--source", "Track"), "No insight here has the source 'Track'. Did you mean Tracks?"),
+        (("--since", "May"), "--since can't be 'May'. Give a year, a month or a day"),
+        (("--until", "2024-13"), "--until can't be '2024-13'."),
+    ],
+)
+def test_a_filter_that_cannot_be_is_exit_code_2(run: Run, six: Path, options: Sequence[str], sentence: str) -> None:
+    for command in ("ask", "search"):
+        result = run(command, QUESTION, *options, "--library", six)
+        assert (result.code, result.out) == (2, "")
+        assert result.err.startswith(f"footnoted: {sentence}")
 
 
 def test_a_writer_that_fails_is_told_on_standard_error_and_the_quotes_answer(
@@ -426,9 +458,82 @@ def test_an_unknown_id_is_named_and_nothing_is_removed(run: Run, six: Path) -> N
         assert library.count() == 6
 
 
+def test_a_dry_run_names_each_item_and_makes_no_library(run: Run) -> None:
+    Path("notes.txt").write_text(NOTES)
+    result = run("library", "add", "notes.txt", "--library", "mine.db", "--dry-run")
+    rows = [line.split("\t") for line in result.out.splitlines()]
+    assert [(row[0], row[2]) for row in rows[:2]] == [("new", "It isn't in the library yet.")] * 2
+    assert rows[0][3] == "A first insight about trains stands here."
+    tally = "Dry run: 2 new, 0 changed, 0 unchanged, 0 duplicate, 0 unreadable."
+    assert rows[2] == [f"{tally} mine.db would be made."]
+    assert not Path("mine.db").exists()
+    run("library", "add", "notes.txt", "--library", "mine.db")
+    Path("notes.txt").write_text(f"{NOTES}\nAnd a third one about rope.\n\nA first insight about trains stands here.\n")
+    again = run("library", "add", "notes.txt", "--library", "mine.db", "--dry-run")
+    assert [line.split("\t")[0] for line in again.out.splitlines()[:-1]] == ["new", "duplicate"]
+    assert again.out.endswith("2 unchanged, 1 duplicate, 0 unreadable. mine.db is as it was.\n")
+    with open_library("mine.db") as library:
+        assert library.count() == 2
+
+
+def test_an_import_is_undone_once(run: Run, six: Path) -> None:
+    Path("notes.txt").write_text(NOTES)
+    run("library", "add", "notes.txt", "--library", six)
+    result = run("library", "undo", "--library", six)
+    assert (result.code, result.out) == (
+        0,
+        f"Undid the import of notes.txt: 2 removed, 0 restored. {six} now holds 6 insights.\n",
+    )
+    run("library", "edit", "s1", "--set", "title=Mine", "--library", six)
+    assert "5 removed, 0 restored. 1 changed since and stayed." in run("library", "undo", "--library", six).out
+    result = run("library", "undo", "--library", six)
+    assert (result.code, result.err) == (
+        2,
+        "footnoted: There is no import to undo. Only the last 20 can be undone.\n",
+    )
+
+
+def test_an_insight_is_edited_by_its_fields(run: Run, six: Path) -> None:
+    result = run("library", "edit", "s1", "--set", "title=On rails", "--set", "tags=a, b", "--library", six)
+    assert (result.code, result.out) == (0, f"Changed s1 in {six}.\n")
+    row = run("library", "list", "freight loses", "--library", six, "--json").rows[0]
+    assert (row["title"], row["tags"]) == ("On rails", ["a", "b"])
+    for options, sentence in (
+        (("s1", "--set", "nonsense=1"), '"nonsense" can\'t be edited.'),
+        (("s1", "--set", "title"), "--set title has no value."),
+        (("s1",), "Nothing was given to change."),
+        (("s9", "--set", "title=x"), "No insight has the id s9."),
+    ):
+        result = run("library", "edit", *options, "--library", six)
+        assert result.code == 2
+        assert result.err.startswith(f"footnoted: {sentence}")
+
+
+@pytest.mark.parametrize("name", ["all.jsonl", "all.csv", "all.md"])
+def test_what_is_exported_can_be_added_to_another_library(run: Run, six: Path, name: str) -> None:
+    result = run("library", "export", name, "--library", six)
+    assert (result.code, result.out) == (0, f"Wrote 6 insights of {six} to {name}.\n")
+    run("library", "add", name, "--library", "copy.db")
+    listed = ("library", "list", "--json", "--library")
+    assert run(*listed, "copy.db").out == run(*listed, six).out
+    result = run("library", "export", name, "--library", six)
+    assert (result.code, result.err) == (
+        2,
+        f"footnoted: There is a file {name} already. Name another one, or give --replace.\n",
+    )
+    assert run("library", "export", name, "--library", six, "--replace").code == 0
+
+
+def test_an_export_may_go_to_standard_output_and_wants_a_format(run: Run, six: Path) -> None:
+    assert run("library", "export", "-", "--library", six).rows[0]["insight_id"] == "s1"
+    assert run("library", "export", "-", "--as", "csv", "--library", six).out.startswith("insight_id,text,")
+    result = run("library", "export", "all.pdf", "--library", six)
+    assert (result.code, result.err.startswith("footnoted: all.pdf tells no format by its name.")) == (2, True)
+
+
 def test_the_demo_cannot_be_changed(run: Run) -> None:
     Path("notes.txt").write_text(NOTES)
-    for change in (("add", "notes.txt"), ("remove", "whatever")):
+    for change in (("add", "notes.txt"), ("remove", "whatever"), ("undo",), ("edit", "x", "--set", "title=y")):
         result = run("library", *change, "--library", "demo")
         assert result.code == 3
         assert result.err.startswith('footnoted: The library "demo" ships with Footnoted and can\'t be changed.')
@@ -487,7 +592,9 @@ def test_the_page_gets_the_pipeline_the_address_and_examples(
     assert "http://127.0.0.1:7999/" in result.out
     ((pipeline, host, port, examples), options) = served[0]
     assert pipeline.library.name == str(six)
-    assert (host, port, options) == ("127.0.0.1", 7999, {"open_browser": False})
+    assert (host, port) == ("127.0.0.1", 7999)
+    alone = {"auth": None, "without_auth": False, "mcp": False, "address": ""}
+    assert options == {"open_browser": False, **alone}
     assert {
         f"What do my insights say about {name}?" for name in ("Ottavia Brandt", "Quill Logistics", "Lindow")
     } <= set(examples)
@@ -699,7 +806,15 @@ sys.exit(f"imported {sorted(heavy & sys.modules.keys())}" if heavy & sys.modules
 
 @pytest.mark.parametrize(
     "command",
-    ["ask", "search", "library", "library add", "library list", "library remove", "serve", "doctor", "eval run"],
+    [
+        "ask",
+        "search",
+        "library",
+        *(f"library {action}" for action in ("add", "list", "remove", "undo", "edit", "export")),
+        "serve",
+        "doctor",
+        "eval run",
+    ],
 )
 def test_every_command_has_help(run: Run, command: str) -> None:
     result = run(*command.split(), "--help")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from corpus.errors import FootnotedError, UsageError
+from corpus.filters import EVERYTHING, Filter
 from rag.datatypes import Answer, Phase, Status, Step, Turn
 from ui.handlers import MAX_QUESTION, MAX_TURNS, UNEXPECTED, Desk, Limits, Switch, Talk, View, check
 
@@ -171,6 +172,30 @@ def test_one_question_at_a_time_and_the_others_say_that_they_wait(desk: Desk, sc
     assert all(seen[-1].talk.exchanges[-1].done for seen in answered)
     assert scripted.most == 1
     assert any("Waiting for another answer" in view.thread for seen in answered for view in seen)
+    assert any("Waiting: 2 questions are answered before this one" in view.thread for seen in answered for view in seen)
+
+
+def test_a_full_queue_is_said_at_once(scripted: "ScriptedEngine") -> None:
+    desk = Desk(scripted, replace(QUICK, waiting=1))
+
+    async def two() -> View:
+        first = desk.ask("hold", Talk(), Switch())
+        async for view in first:
+            if "fn-quote" in view.thread:
+                break
+        *_, refused = [view async for view in desk.ask("night trains?", Talk(), Switch())]
+        await first.aclose()
+        return refused
+
+    assert "The queue for the model is full: 1 in it. Ask again in a minute." in run(two()).thread
+
+
+def test_other_work_takes_its_turn_and_may_give_up_waiting(desk: Desk) -> None:
+    with desk.model() as held:
+        assert held
+        with desk.model(lambda: True) as second:
+            assert not second
+    assert views(desk, "night trains?")[-1].talk.exchanges[-1].done
 
 
 def test_a_second_question_of_the_same_reader_is_refused(desk: Desk) -> None:
@@ -212,10 +237,15 @@ def test_an_answer_that_takes_too_long_is_stopped(scripted: "ScriptedEngine") ->
 def test_updates_are_coalesced(scripted: "ScriptedEngine") -> None:
     class Chatty:
         library = scripted.library
-        search, related = scripted.search, scripted.related
+        search, related, quoted = scripted.search, scripted.related, scripted.quoted
 
         def stream(
-            self, question: str, history: Sequence[Turn] = (), stopped: Callable[[], bool] = lambda: False
+            self,
+            question: str,
+            history: Sequence[Turn] = (),
+            stopped: Callable[[], bool] = lambda: False,
+            filters: Filter = EVERYTHING,
+            as_typed: bool = False,
         ) -> Iterator[Step]:
             for _ in range(400):
                 yield Step(Phase.READING, Answer(question, Status.ANSWERED))
@@ -230,10 +260,15 @@ def test_updates_are_coalesced(scripted: "ScriptedEngine") -> None:
 def test_an_engine_that_breaks_off_is_a_fault(scripted: "ScriptedEngine", caplog: pytest.LogCaptureFixture) -> None:
     class Short:
         library = scripted.library
-        search, related = scripted.search, scripted.related
+        search, related, quoted = scripted.search, scripted.related, scripted.quoted
 
         def stream(
-            self, question: str, history: Sequence[Turn] = (), stopped: Callable[[], bool] = lambda: False
+            self,
+            question: str,
+            history: Sequence[Turn] = (),
+            stopped: Callable[[], bool] = lambda: False,
+            filters: Filter = EVERYTHING,
+            as_typed: bool = False,
         ) -> Iterator[Step]:
             yield Step(Phase.READING, Answer(question, Status.ANSWERED))
 
@@ -275,30 +310,6 @@ def test_search_gives_the_nearest(desk: Desk) -> None:
     assert len(desk.search("heat", -5)) == 1
     with pytest.raises(UsageError):
         desk.search(" ")
-
-
-def test_the_list_shows_a_page_and_more_on_request(desk: Desk) -> None:
-    assert "40 of 52 shown" in desk.listing()
-    assert 'data-more="80"' in desk.listing()
-    assert "52 insights" in desk.listing("", 80)
-    assert "data-more" not in desk.listing("", 80)
-    assert "40 of 52" in desk.listing("", "many")
-
-
-def test_the_list_finds_words_first_then_meaning_each_once(desk: Desk) -> None:
-    html = desk.listing("ovens")
-    assert html.index("Containing these words") < html.index("second pane") < html.index("Near in meaning")
-    assert html.count("second pane") == 1
-    assert "The embedder doesn&#39;t answer." in desk.listing("broken")
-
-
-def test_an_insight_has_its_neighbours_and_an_unknown_one_nothing(desk: Desk) -> None:
-    html = desk.insight("s1")
-    assert "Related insights" in html
-    assert html.count("fn-row") == 2
-    assert 'data-insight="s1"' not in html
-    assert desk.insight("nobody") == ""
-    assert desk.insight({"id": 1}) == ""
 
 
 def test_no_thread_is_left_behind(desk: Desk) -> None:

@@ -8,6 +8,7 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -115,23 +116,24 @@ def test_a_large_body_is_refused_even_if_it_does_not_say_its_size(site: str) -> 
 
 
 def test_the_api_answers_with_the_record(site: str) -> None:
-    kind, (data,) = call(site, "ask", "What moves on night trains?", None)
+    kind, (data,) = call(site, "ask", "What moves on night trains?", None, None)
     assert kind == "complete"
     assert data["answer"].startswith("Parcels do: Quill Logistics moved 40% of its own that way [1].")
     assert data["claims"][0]["citations"][0]["quote"] == "Quill Logistics moved 40% of its parcels by night train."
-    kind, (data,) = call(site, "ask", "And tungsten?", [["What moves?", "Parcels."]])
+    kind, (data,) = call(site, "ask", "And tungsten?", [["What moves?", "Parcels."]], {"sources": ["Tracks"]})
     assert data["status"] == "not_in_library"
+    assert data["trace"]["filters"] == ["source=Tracks"]
 
 
 def test_the_api_searches(site: str) -> None:
-    kind, (rows,) = call(site, "search", "heat", 2)
+    kind, (rows,) = call(site, "search", "heat", 2, None)
     assert kind == "complete"
     assert [row["insight_id"] for row in rows] == ["s3", "s4"]
     assert rows[0]["source"] == "Crumb"
 
 
 def test_the_api_says_what_is_wrong_in_a_sentence(site: str) -> None:
-    kind, payload = call(site, "ask", "x" * 2001, None)
+    kind, payload = call(site, "ask", "x" * 2001, None, None)
     assert kind == "error"
     assert "2,001 characters" in str(payload)
     assert "Traceback" not in str(payload)
@@ -152,14 +154,14 @@ def test_too_many_requests_are_refused_and_the_page_stays_up(serve_page: "Served
 
 
 def test_the_rate_is_counted_for_each_client_and_forgotten() -> None:
-    from ui.server import Guard
+    from ui.server import Rate
 
     async def nothing(*_: object) -> None: ...
 
-    guard = Guard(nothing, requests=2, window=0.02)
-    assert [guard._too_many(who) for who in ("a", "a", "a", "b")] == [False, False, True, False]
+    rate = Rate(nothing, requests=2, window=0.02)
+    assert [rate._too_many(who) for who in ("a", "a", "a", "b")] == [False, False, True, False]
     asyncio.run(asyncio.sleep(0.03))
-    assert not guard._too_many("a")
+    assert not rate._too_many("a")
 
 
 def test_a_taken_port_is_named_with_another_one() -> None:
@@ -200,3 +202,118 @@ def test_building_the_page_looks_up_no_host() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
     assert (done.stdout, done.returncode) == ("quiet\n", 0), done.stderr
+
+
+# ------------------------------------------------------------------------------------- other programs, other people
+
+
+def post(url: str, data: object, **headers: str) -> tuple[int, Any]:
+    status, _, body = fetch(url, json.dumps(data).encode(), content_type="application/json", **headers)
+    return status, json.loads(body)
+
+
+ASK = {"model": "footnoted", "messages": [{"role": "user", "content": "night trains?"}]}
+
+
+def test_the_openai_api_stands_behind_the_same_limits(serve_page: "Served") -> None:
+    with serve_page(requests=3) as url:
+        complete = f"{url}v1/chat/completions"
+        status, headers, body = fetch(complete, json.dumps(ASK).encode(), content_type="application/json")
+        assert (status, json.loads(body)["object"]) == (200, "chat.completion")
+        assert headers["content-security-policy"].startswith("default-src 'self'")
+        assert "access-control-allow-origin" not in headers
+        status, data = post(complete, ASK, Sec_Fetch_Site="cross-site")
+        assert (status, data["error"]["message"]) == (403, "This comes from another site's page.")
+        status, data = post(complete, {**ASK, "pad": "x" * 300_000})
+        assert (status, data["error"]["code"]) == (413, "request_too_large")
+        statuses = [post(complete, ASK) for _ in range(3)]
+        assert [status for status, _ in statuses] == [200, 200, 429]
+        assert statuses[-1][1]["error"]["code"] == "rate_limit_exceeded"
+        assert fetch(f"{url}mcp", b"{}", content_type="application/json")[0] in (404, 405, 429)  # nobody asked for it
+
+
+def test_another_site_can_not_use_a_browser_that_is_logged_in(site: str) -> None:
+    for where in ("cross-site", "same-site"):
+        status, _, _ = fetch(f"{site}gradio_api/call/ask", b"{}", content_type="text/plain", Sec_Fetch_Site=where)
+        assert status == 403
+        assert fetch(site, Sec_Fetch_Site=where)[0] == 200  # a link to the page
+
+
+def test_only_users_come_in_and_the_server_alone_says_who_they_are(serve_page: "Served", tmp_path: Path) -> None:
+    from gradio_client import Client
+    from gradio_client.exceptions import AuthenticationError
+
+    from ui.users import Cost, UserFile, add_key, add_user
+
+    path = tmp_path / "users.toml"
+    add_user(path, "ada", "correct horse", Cost(n=16))
+    key = add_key(path, "ada")
+    with serve_page(users=UserFile(path), mcp=True) as url:
+        assert "Log in" in fetch(url, accept="text/html")[2]
+        for closed in ("config", "gradio_api/info", "library/export.jsonl", "v1/models", "mcp", "login/"):
+            assert fetch(url + closed, X_Footnoted_User="ada")[0] in (401, 404), closed
+        assert fetch(f"{url}gradio_api/call/ask", b"{}", content_type="application/json")[0] == 401
+        status, headers, _ = fetch(f"{url}login")
+        assert (status, headers["x-frame-options"]) == (200, "DENY")
+
+        status, _, body = fetch(f"{url}v1/models", Authorization=f"Bearer {key}")
+        assert (status, json.loads(body)["data"][0]["id"]) == (200, "footnoted")
+        assert post(f"{url}v1/chat/completions", ASK, Authorization=f"Bearer {key}")[0] == 200
+
+        with pytest.raises(AuthenticationError):
+            Client(url, auth=("ada", "wrong password"), verbose=False, analytics_enabled=False)
+        for options in ({"auth": ("ada", "correct horse")}, {"headers": {"Authorization": f"Bearer {key}"}}):
+            client = Client(url, verbose=False, analytics_enabled=False, **options)
+            assert client.predict("night trains?", api_name="/ask")["status"] == "answered"
+            client.close()
+        assert mcp_tools(f"{url}mcp", key) == ["ask", "search", "get_insight", "related"]
+
+
+def mcp_tools(url: str, key: str) -> list[str]:
+    """What the MCP server offers to who has this key."""
+    import httpx2
+    from mcp import Client
+    from mcp.client.streamable_http import streamable_http_client
+
+    async def run() -> list[str]:
+        async with (
+            httpx2.AsyncClient(headers={"authorization": f"Bearer {key}"}, timeout=20) as http,
+            Client(streamable_http_client(url, http_client=http)) as client,
+        ):
+            answered = await client.call_tool("ask", {"question": "night trains?"})
+            assert not answered.is_error
+            return [tool.name for tool in (await client.list_tools()).tools]
+
+    return asyncio.run(asyncio.wait_for(run(), 60))
+
+
+def test_behind_a_proxy_the_page_has_the_proxys_address(serve_page: "Served", tmp_path: Path) -> None:
+    from ui.users import Cost, UserFile, add_key, add_user
+
+    path = tmp_path / "users.toml"
+    add_user(path, "ada", "correct horse", Cost(n=16))
+    key = add_key(path, "ada")
+    with serve_page(users=UserFile(path), address="https://insights.example") as url:
+        _, _, body = fetch(
+            f"{url}config", Authorization=f"Bearer {key}", Host="evil.example", X_Forwarded_Host="x.example"
+        )
+        assert json.loads(body)["root"] == "https://insights.example"
+        _, headers, _ = fetch(f"{url}login", b"username=ada&password=correct+horse", accept="*/*")
+        assert "; Secure" in headers["set-cookie"]
+
+
+@pytest.mark.parametrize(
+    "address", ["insights.example", "ftp://x.example", "https://", "https://x.example/a", "http://["]
+)
+def test_a_proxys_address_is_one(scripted: "ScriptedEngine", address: str) -> None:
+    from ui.server import serve
+
+    with pytest.raises(UsageError, match="Write it like"):
+        serve(scripted, address=address)
+
+
+def test_serve_lets_nobody_in_unasked(scripted: "ScriptedEngine") -> None:
+    from ui.server import serve
+
+    with pytest.raises(UsageError, match="--without-auth"):
+        serve(scripted, host="0.0.0.0", port=7999)

@@ -10,19 +10,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from corpus.insight import Insight, Passage
-from rag.datatypes import Answer, Citation, Claim, Evidence, Hit, Phase, Status, Trace, Verdict
+from rag.datatypes import Answer, Citation, Claim, Evidence, Hit, Phase, Status, Sure, Trace, Verdict
 from ui import render
-from ui.render import Exchange, Group
+from ui.render import Exchange
 
 if TYPE_CHECKING:
     from tests.conftest import ScriptedEngine
 
 TAGS = {
     *("a", "article", "blockquote", "button", "code", "details", "div", "h1", "h2", "h3", "i", "li", "mark", "ol", "p"),
-    *("q", "section", "span", "strong", "summary", "ul"),
+    *("dd", "dl", "dt"),
+    *("input", "label", "q", "section", "span", "strong", "summary", "ul"),
 }
 ATTRIBUTES = {
     *("aria-hidden", "aria-label", "aria-labelledby", "class", "data-copy", "data-id", "data-insight", "data-more"),
+    *("data-about", "data-rate", "data-reason", "data-without"),
     *("data-turn", "hidden", "href", "id", "rel", "role", "tabindex", "target", "title", "type"),
 }
 ATTACK = "</mark><script>alert(1)</script>${x}`\\n\\ {{value}} \"'><img src=x onerror=y> <!-- ]]> &amp; javascript:x"
@@ -49,7 +51,8 @@ class Reading(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
         self.attributes += attrs
-        self.open.append(tag)
+        if tag != "input":  # which has no end
+            self.open.append(tag)
 
     def handle_endtag(self, tag: str) -> None:
         assert self.open.pop() == tag
@@ -96,14 +99,17 @@ def exchange_of(
         for n, (t, c) in enumerate(zip(texts, cites, strict=True))
     )[:claims]
     also = (*hits, hit_of(insight_of(texts[0], "read")))
-    trace = Trace(standalone=texts[0], seconds={"total": 2.0})
-    return Exchange(3, texts[0], Answer(texts[0], status, made, evidence, also, also[:2], trace), phase)
+    terms = (f"author={texts[0]}", "since=2024")
+    trace = Trace(standalone=texts[0], seconds={"total": 2.0}, filters=terms, among=2, sure=Sure.PARTIAL)
+    answer = Answer(texts[0], status, made, evidence, also, also[:2], trace)
+    return Exchange(3, texts[0], answer, phase, related=(("id0", (insight_of(texts[0], "near"),)),))
 
 
 @given(st.lists(NASTY, min_size=1, max_size=3), st.sampled_from(Status), st.sampled_from(Phase), st.integers(0, 3))
 def test_only_our_tags_and_every_chip_has_a_card(texts: list[str], status: Status, phase: Phase, claims: int) -> None:
     exchange = exchange_of(texts, status, phase, claims)
-    thread = only_ours(render.thread([exchange], notice=texts[0]))
+    thread = only_ours(render.thread([exchange], notice=texts[0], rated={(3, texts[0]): texts[-1]}))
+    only_ours(render.thread([exchange]))
     sources = only_ours(render.sources([exchange]))
     hrefs = {str(href)[1:] for href in thread.values("href")}
     assert hrefs <= set(sources.values("id"))
@@ -112,12 +118,6 @@ def test_only_our_tags_and_every_chip_has_a_card(texts: list[str], status: Statu
 
 @given(NASTY)
 def test_the_library_is_literal_text_too(text: str) -> None:
-    insight = insight_of(text, text)
-    hits = [hit_of(insight_of(text, f"{text}2"))]
-    reading = only_ours(render.insight_page(insight, hits))
-    assert text in reading.text
-    assert text in reading.values("data-id")
-    only_ours(render.listing([Group(text, (insight,))], 9, query=text, more=40, problem=text))
     assert text in only_ours(render.header(text, 2)).text
 
 
@@ -158,14 +158,17 @@ def test_each_state_says_what_it_is(scripted: "ScriptedEngine") -> None:
     done = render.bubble(last(scripted, "night trains"))
     assert 'of its own that way<a class="fn-chip"' in done
     assert "2 sources · 1.2 s" in done
+    assert "Strong evidence" in done
     assert "fn-quote" not in done
     assert "only in part" not in done
     assert "only in part" in render.bubble(last(scripted, "tomorrow"))
     absent = render.bubble(last(scripted, "tungsten?"))
     assert "Not in your insights." in absent
-    assert "None of them answers “tungsten?”" in absent
-    assert absent.count('fn-near"') == 3
+    assert "None of them answers this" in absent
+    assert "Looked for: <span>tungsten</span>" in absent
+    assert absent.count('class="fn-near"') == 3
     assert "fn-chip" not in absent
+    assert "fn-card" not in render.sources([last(scripted, "tungsten?")])  # once is enough
 
 
 def test_quotes_come_first_and_give_way_to_sentences_one_by_one(scripted: "ScriptedEngine") -> None:
@@ -209,23 +212,19 @@ def test_the_clipboard_gets_the_sources(scripted: "ScriptedEngine") -> None:
     assert answer is not None
     text = render.copy_text(answer)
     assert text.startswith("Parcels do: Quill Logistics moved 40% of its own that way [1].")
-    assert "[2] 2024-05-01: “Ottavia Brandt counted 310 suitcases on one sleeper.”" in text
+    assert "[2] Tracks · 2024-05-01: “Ottavia Brandt counted 310 suitcases on one sleeper.”" in text
 
 
 def test_several_answers_keep_their_sources_and_show_the_last(scripted: "ScriptedEngine") -> None:
     first, second = last(scripted, "night trains"), last(scripted, "tungsten")
     html = render.sources([first, Exchange(1, second.question, second.answer, second.phase)])
+    assert html.count("<section") == 1  # a refusal has its nearest in the conversation
+    assert "Of the answer to “night trains”" in html
+    html = render.sources([first, Exchange(1, "trains", first.answer, first.phase)])
     assert html.count("<section") == 2
     assert html.count(" hidden>") == 1
     assert html.index(" hidden>") < html.index("fn-sources-1")
-
-
-def test_an_insight_without_a_name_is_not_headed_by_its_own_words() -> None:
-    bare, named = Insight("a", "Only words."), Insight("b", "Only words.", source="A talk")
-    assert "<strong>" not in render.listing([Group("", (bare,))], 1)
-    assert "<strong>A talk</strong>" in render.listing([Group("", (named,))], 1)
-    assert 'class="fn-quiet">Only words.</h2>' in render.insight_page(bare, [])
-    assert "fn-quiet" not in render.insight_page(named, [])
+    assert html.index("Of the answer to “night trains”") < html.index("fn-sources-1")
 
 
 @pytest.mark.parametrize(

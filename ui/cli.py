@@ -1,7 +1,7 @@
 """The `footnoted` command. It imports what a command needs when that command runs: `--help` must be instant.
 
 Exit codes: 0 answered, 1 not in the library, 2 the request can't be carried out as given, 3 a fault, in a sentence,
-4 a run isn't good enough (`eval compare`).
+4 a run isn't good enough (`eval compare`), or questions are faulty (`eval questions check`).
 """
 
 import argparse
@@ -73,8 +73,19 @@ def _drop_output() -> None:
 def build_parser() -> argparse.ArgumentParser:
     """The commands and their options."""
     from eval.cli import add_arguments as add_eval_arguments
-    from eval.cli import add_compare_arguments, add_new_arguments, add_report_arguments, add_show_arguments
+    from eval.cli import (
+        add_check_arguments,
+        add_claims_arguments,
+        add_compare_arguments,
+        add_new_arguments,
+        add_report_arguments,
+        add_show_arguments,
+    )
+    from ui.filter_cli import add_filter_arguments
+    from ui.user_cli import add_user_commands
 
+    where = argparse.ArgumentParser(add_help=False)
+    where.add_argument("--library", metavar="PATH", help="a library's file, or demo: the insights that ship")
     common = argparse.ArgumentParser(add_help=False)
     group = common.add_argument_group("which insights, which models")
     group.add_argument("--library", metavar="PATH", help="a library's file, or demo: the insights that ship")
@@ -99,20 +110,25 @@ def build_parser() -> argparse.ArgumentParser:
     ask = command("ask", run_ask, "ask a question; the answer comes with the quotes that support it")
     ask.add_argument("question", help="in plain words; - reads it from standard input")
     ask.add_argument("--json", action="store_true", help="print the whole record as JSON")
+    add_filter_arguments(ask)
 
     search = command("search", run_search, "list the insights nearest to some words")
     search.add_argument("query")
     search.add_argument("-k", type=int, default=5, metavar="N", help="how many (default 5)")
     search.add_argument("--json", action="store_true", help="one JSON object a line")
+    add_filter_arguments(search)
 
-    library = commands.add_parser("library", help="add, list or remove insights")
+    library = commands.add_parser("library", help="add, list, edit, export or remove insights")
     actions = library.add_subparsers(title="actions", required=True, metavar="ACTION")
     add = actions.add_parser("add", help="add the insights of files and folders", parents=[common])
     add.add_argument("paths", nargs="+", type=Path, metavar="PATH")
     add.add_argument(
         "--as", dest="format", metavar="FORMAT", help="text, markdown, jsonl, json or csv (default: by suffix)"
     )
+    add.add_argument("--dry-run", action="store_true", help="only say what would become of each item; write nothing")
     add.set_defaults(run=run_add)
+    undo = actions.add_parser("undo", help="take the last import back", parents=[where])
+    undo.set_defaults(run=run_undo)
     listing = actions.add_parser("list", help="list the insights", parents=[common])
     listing.add_argument("query", nargs="?", default="", help="only those with these words")
     listing.add_argument("--json", action="store_true", help="one JSON object a line")
@@ -120,6 +136,15 @@ def build_parser() -> argparse.ArgumentParser:
     remove = actions.add_parser("remove", help="remove insights by id", parents=[common])
     remove.add_argument("ids", nargs="+", metavar="ID")
     remove.set_defaults(run=run_remove)
+    edit = actions.add_parser("edit", help="change fields of one insight", parents=[where])
+    edit.add_argument("id", metavar="ID")
+    edit.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="title, author, tags, text, …")
+    edit.set_defaults(run=run_edit)
+    export = actions.add_parser("export", help="write all insights to a file", parents=[where])
+    export.add_argument("file", metavar="FILE", help="ends in .jsonl, .csv or .md; - is standard output")
+    export.add_argument("--as", dest="format", metavar="FORMAT", help="jsonl, csv or markdown (default: by suffix)")
+    export.add_argument("--replace", action="store_true", help="replace a file that is there already")
+    export.set_defaults(run=run_export)
 
     serve = command("serve", run_serve, "open the page in the browser")
     serve.add_argument(
@@ -127,6 +152,12 @@ def build_parser() -> argparse.ArgumentParser:
     )
     serve.add_argument("--port", type=int, default=7860)
     serve.add_argument("--no-browser", action="store_true", help="don't open a browser window")
+    serve.add_argument("--mcp", action="store_true", help="an MCP server too, at /mcp, for assistants")
+    serve.add_argument("--auth", type=Path, metavar="FILE", help="only these users: see `footnoted user`")
+    serve.add_argument("--without-auth", action="store_true", help="whoever reaches the host may come in")
+    serve.add_argument("--address", default="", metavar="URL", help="the page's address, if a proxy stands before it")
+    command("mcp", run_mcp, "an MCP server on standard input and output, for assistants")
+    add_user_commands(commands)
 
     command("doctor", run_doctor, "check the models, the library and the disk")
     evaluate = commands.add_parser("eval", help="measure how good the answers are")
@@ -143,12 +174,19 @@ def build_parser() -> argparse.ArgumentParser:
     compare = runs.add_parser("compare", help="runs side by side, with intervals; checks for a CI job")
     add_compare_arguments(compare)
     compare.set_defaults(run=run_compare)
-    questions = runs.add_parser("questions", help="make a test set of your own insights")
+    claims = runs.add_parser("claims", help="check labelled claims: are the right sentences let through?")
+    add_claims_arguments(claims)
+    claims.set_defaults(run=run_claims)
+    questions = runs.add_parser("questions", help="make a test set of your own insights, or check one")
     kinds = questions.add_subparsers(title="actions", required=True, metavar="ACTION")
     text = "propose questions from a library; accept, edit or reject each"
     new = kinds.add_parser("new", help=text, description=text)
     add_new_arguments(new)
     new.set_defaults(run=run_new_questions)
+    text = "say what is wrong with questions, one problem a line"
+    check = kinds.add_parser("check", help=text, description=text)
+    add_check_arguments(check)
+    check.set_defaults(run=run_check_questions)
     return parser
 
 
@@ -157,21 +195,22 @@ def run_ask(options: Options) -> int:
     from rag.datatypes import Status
     from rag.pipeline import checked_question
     from ui import terminal
+    from ui.filter_cli import filter_given
     from ui.record import record
 
-    config = _config(options)
+    config, filters = _config(options), filter_given(options)
     question = _standard_input() if options.question == "-" else options.question
     checked_question(question, config.max_question)  # before any model is loaded
     with _library(options) as library:
         with terminal.progress() as report:
             pipeline = _pipeline(library, config, report)
         if options.json or not sys.stdout.isatty():
-            answer = pipeline.ask(question)
+            answer = pipeline.ask(question, filters=filters)
             sys.stdout.write(
                 json.dumps(record(answer), ensure_ascii=False) + "\n" if options.json else terminal.plain(answer)
             )
         else:
-            answer = terminal.show(pipeline.stream(question))
+            answer = terminal.show(pipeline.stream(question, filters=filters))
     if answer.trace.fault:
         sys.stderr.write(f"footnoted: {answer.trace.fault} Until then the quotes are the answer.\n")
     return NOT_IN_LIBRARY if answer.status is Status.NOT_IN_LIBRARY else 0
@@ -183,9 +222,10 @@ def run_search(options: Options) -> int:
 
     from rag.pipeline import checked_question
     from ui import terminal
+    from ui.filter_cli import filter_given
     from ui.record import hit_record
 
-    config = _config(options)
+    config, filters = _config(options), filter_given(options)
     if options.k < 1:
         raise UsageError(f"-k can't be {options.k}.", "Give it 1 or more.")
     query = checked_question(options.query, config.max_question)
@@ -193,7 +233,7 @@ def run_search(options: Options) -> int:
     config = replace(config, writer="quote")
     with _library(options) as library:
         with terminal.progress() as report:
-            hits = _pipeline(library, config, report).search(query, options.k)
+            hits = _pipeline(library, config, report).search(query, options.k, filters)
         if options.json:
             _write_lines(map(hit_record, hits))
         else:
@@ -217,6 +257,10 @@ def run_add(options: Options) -> int:
 
     config = _config(options)
     items = read_paths(options.paths, options.format)
+    if options.dry_run:
+        from ui.library_cli import dry_run
+
+        return dry_run(items, _library_name(options))
     problems: list[Problem] = []
     for first in items:
         if isinstance(first, Insight):
@@ -226,7 +270,7 @@ def run_add(options: Options) -> int:
         terminal.show_problems(problems)
         raise UsageError("Nothing was added.", "Mend or leave out what is named above, then add it again.")
     with _library(options, create=True) as library:
-        result = library.add(chain(problems, [first], items))
+        result = library.add(chain(problems, [first], items), origin=", ".join(map(str, options.paths)))
         terminal.show_report(result, library)
         if result.new or result.changed:
             with terminal.progress() as report:
@@ -261,20 +305,80 @@ def run_remove(options: Options) -> int:
     return 0
 
 
+def run_undo(options: Options) -> int:
+    """Take the last import back."""
+    from ui.library_cli import undo
+
+    with _library(options) as library:
+        return undo(library)
+
+
+def run_edit(options: Options) -> int:
+    """Change fields of one insight."""
+    from ui.library_cli import edit
+
+    with _library(options) as library:
+        return edit(library, options.id, options.set)
+
+
+def run_export(options: Options) -> int:
+    """Write all insights to a file."""
+    from ui.library_cli import export
+
+    with _library(options) as library:
+        return export(library, options.file, options.format, replace=options.replace)
+
+
 def run_serve(options: Options) -> int:
     """Load everything, then serve the page until Ctrl-C."""
     from ui import terminal
     from ui.examples import examples
-    from ui.server import check_port, serve
+    from ui.suggest import checking
+    from ui.users import guarded
 
-    check_port(options.host, options.port)  # before any model is loaded
+    guarded(options.host, options.auth, options.without_auth)  # all that can be wrong, before any model is loaded
+    if options.mcp:
+        from ui.mcp_server import check_installed
+
+        check_installed()
+    from ui.server import check_address, check_port, serve
+
+    check_address(options.address)
+    check_port(options.host, options.port)
     with _library(options) as library:
         with terminal.progress() as report:
             pipeline = _pipeline(library, _config(options), report)
+        shown = examples(library, checking(pipeline.quoted))
         host = f"[{options.host}]" if ":" in options.host else options.host
         sys.stdout.write(f"The page is at http://{host}:{options.port}/ (Ctrl-C ends it).\n")
         sys.stdout.flush()
-        serve(pipeline, options.host, options.port, examples(library), open_browser=not options.no_browser)
+        serve(
+            pipeline,
+            options.host,
+            options.port,
+            shown,
+            open_browser=not options.no_browser,
+            auth=options.auth,
+            without_auth=options.without_auth,
+            mcp=options.mcp,
+            address=options.address,
+        )
+    return 0
+
+
+def run_mcp(options: Options) -> int:
+    """Load everything, then speak the Model Context Protocol until the input ends."""
+    from ui import terminal
+    from ui.handlers import Desk
+    from ui.mcp_server import check_installed, serve_stdio, stdout_is_stderr
+
+    check_installed()
+    with stdout_is_stderr():
+        library = _library(options)
+    with library:
+        with stdout_is_stderr(), terminal.progress() as report:
+            pipeline = _pipeline(library, _config(options), report)
+        serve_stdio(Desk(pipeline))
     return 0
 
 
@@ -306,11 +410,25 @@ def run_compare(options: Options) -> int:
     return compare(options)
 
 
+def run_claims(options: Options) -> int:
+    """Check labelled claims and print how often the check is right."""
+    from eval.cli import claims
+
+    return claims(options)
+
+
 def run_new_questions(options: Options) -> int:
     """Propose questions from a library to a person, and keep those that are accepted."""
     from eval.cli import new_questions
 
     return new_questions(options)
+
+
+def run_check_questions(options: Options) -> int:
+    """Say what is wrong with questions before a run rests on them."""
+    from eval.cli import check_questions
+
+    return check_questions(options)
 
 
 def run_doctor(options: Options) -> int:
@@ -343,9 +461,13 @@ def _standard_input() -> str:
 def _library(options: Options, *, create: bool = False) -> "Library":
     from corpus.library import open_library
 
+    return open_library(_library_name(options), create=create)
+
+
+def _library_name(options: Options) -> str | None:
     if options.library is not None and not options.library.strip():  # an unset variable, most likely
         raise UsageError("--library has no value.", "Name a library's file, or demo.")
-    return open_library(options.library, create=create)
+    return str(options.library) if options.library is not None else None
 
 
 def _pipeline(library: "Library", config: "Config", report: Callable[[str, int, int], None]) -> "Pipeline":

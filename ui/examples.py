@@ -1,10 +1,12 @@
 """The questions that a first visit offers to click."""
 
-import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from corpus.library import FUNCTION_WORDS, Library
+from corpus.insight import Insight
+from corpus.library import Library
+from eval.propose import draw
+from ui.suggest import ABOUT, Check, Made, candidates, names_in, suggestions
 
 DEMO = (
     "Which historical trade practice is China's strategy compared with?",
@@ -13,25 +15,29 @@ DEMO = (
     "How does China make up for its lack of cutting-edge chips?",
     "How many people work at DeepSeek?",
 )
-SAMPLE = 400  # insights looked at for the names they share
+SAMPLE = 400  # insights that they are made of
+BY_RULE = 3  # of them at most are made of sentences; the others ask about a name
+CHECKED = 5  # questions that are checked: the page waits for them
 
 
-def examples(library: Library, count: int = 5) -> tuple[str, ...]:
-    """Written ones for the shipped insights (the last has no answer there); for others, their most frequent names."""
+def examples(library: Library, check: Check = lambda question, insight: True, count: int = 4) -> tuple[str, ...]:
+    """Written ones for the shipped insights (the last has no answer there); for others, made of what they say.
+
+    First questions that single sentences answer, then the most frequent names; only those that pass the check.
+    """
     if library.name == "demo":
         return DEMO
+    insights = draw(library.insights(limit=SAMPLE), seed=0)
+    by_rule = [made for made in candidates(insights) if not made[0].startswith(ABOUT)][:BY_RULE]
+    return tuple(suggestions((*by_rule, *_about_names(insights)), (), check, count, CHECKED))
+
+
+def _about_names(insights: Sequence[Insight]) -> Iterator[Made]:
+    """A question about each name, the most frequent first, with an insight that holds it."""
     found: Counter[str] = Counter()
-    for insight in library.insights(limit=SAMPLE):
-        found.update(set(_names(insight.text)))
-    return tuple(f"What do my insights say about {name}?" for name, _ in found.most_common(count))
-
-
-def _names(text: str) -> Iterator[str]:
-    """Runs of capitalised words. At the start of a sentence one such word alone may be any word."""
-    for match in re.finditer(r"[A-Z][\w’'-]+(?: [A-Z][\w’'-]+)*", text):
-        words = match.group().split()
-        opens = not re.search(r"[a-z,] $", text[: match.start()])
-        if words[0].lower() in FUNCTION_WORDS:  # "In China" opens a sentence, and China is a name all the same
-            words, opens = words[1:], False
-        if words and not (opens and len(words) == 1):
-            yield " ".join(words)
+    holders: dict[str, Insight] = {}
+    for insight in insights:
+        for name in dict.fromkeys(names_in(insight.text)):
+            found[name] += 1
+            holders.setdefault(name, insight)
+    return ((f"{ABOUT}{name}?", holders[name]) for name, _ in found.most_common())

@@ -1,4 +1,4 @@
-"""The page: Gradio components and which event calls which handler. Nothing else of Footnoted imports Gradio.
+"""The page: Gradio components and which event calls which handler. Only its parts beside it import Gradio too.
 
 Designed around what Gradio 6.31 does:
 - `gr.HTML` runs code from data if its template has `{{value}}`: every one here keeps the default template and gets
@@ -8,8 +8,10 @@ Designed around what Gradio 6.31 does:
 - A private event can still be called by its number: every handler checks what it gets.
 """
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Sequence
+from functools import partial
 from typing import Any
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # before the import: otherwise it looks up two hosts at start
@@ -18,34 +20,52 @@ import gradio as gr
 from gradio.events import api
 
 from corpus.errors import FootnotedError
-from ui import render
-from ui.handlers import MAX_QUESTION, Desk, Engine, Switch, Talk, View
+from corpus.filters import Filter
+from ui import asking_desk, conversation_desk, login, render
+from ui.asking_panel import build_bar, offered, wire_asking
+from ui.conversation_panel import TAB, build_panel, editing_note, showing, toggle, visitor_of, wire
+from ui.conversations import Store
+from ui.evaluation_tab import evaluation_tab
+from ui.handlers import MAX_QUESTION, Desk, Switch, Talk
+from ui.library_desk import LibraryDesk
+from ui.library_tab import library_tab
 
 QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 LIGHT: dict[str, Any] = {**QUIET, "queue": False}
 # Questions wait for the model inside the desk, which says so on the page, so several may be under way.
-ASKING: dict[str, Any] = {**QUIET, "concurrency_limit": 8, "concurrency_id": "ask", "trigger_mode": "once"}
+ASKING: dict[str, Any] = {**QUIET, "concurrency_limit": 64, "concurrency_id": "ask", "trigger_mode": "once"}
 
 
-def build(engine: Engine, examples: Sequence[str] = ()) -> gr.Blocks:
-    """The page over an engine; `examples` are questions that a click asks."""
-    desk = Desk(engine)
+def build(
+    desk: Desk, examples: Sequence[str] = (), store: Store | None = None, shelf: LibraryDesk | None = None
+) -> gr.Blocks:
+    """The page over a desk; `examples` are questions that a click asks, `store` keeps conversations.
+
+    `shelf` is the library behind its tab; whoever adds the routes of ui/library_routes.py gives both the same.
+    """
+    engine, store = desk.engine, store or Store()
     script = (render.STATIC / "panel.js").read_text(encoding="utf-8")
 
     page: gr.Blocks = gr.Blocks(title="Footnoted", fill_width=True, analytics_enabled=False)
     with page:
         talk, switch = gr.State(Talk()), gr.State(Switch())
         with gr.Row(elem_id="fn-head"):
+            toggle()
             head = _html(desk.header(), "fn-brand")
             new = gr.Button("New conversation", elem_id="fn-new", size="sm", min_width=0)
+            account = _html("", "fn-account")
         with gr.Tabs(elem_id="fn-tabs") as tabs:
             with gr.Tab("Ask", id="ask", elem_id="fn-ask-tab"), gr.Row(elem_id="fn-desk"):
+                panel = build_panel()
                 with gr.Column(elem_id="fn-main", min_width=0):
                     with gr.Column(elem_id="fn-scroll"):
                         _html(render.welcome(engine.library.count()), "fn-hello")
-                        with gr.Column(elem_id="fn-examples"):
+                        with gr.Column(elem_id="fn-examples") as first:
                             starters = [gr.Button(text, elem_classes="fn-example") for text in examples]
                         thread = _html(render.thread(()), "fn-thread", js_on_load=script)
+                        after = offered()
+                    note = editing_note()
+                    bar = build_bar(desk)
                     with gr.Row(elem_id="fn-composer"):
                         box = gr.Textbox(
                             elem_id="fn-question",
@@ -62,34 +82,31 @@ def build(engine: Engine, examples: Sequence[str] = ()) -> gr.Blocks:
                         stop = gr.Button("Stop", elem_id="fn-stop", min_width=0)
                 with gr.Column(elem_id="fn-side", min_width=0):
                     sources = _html(render.sources(()), "fn-sources")
-            with gr.Tab("Library", id="library", elem_id="fn-library-tab"), gr.Row(elem_id="fn-library"):
-                with gr.Column(elem_id="fn-list-column", min_width=0):
-                    query = gr.Textbox(
-                        elem_id="fn-search",
-                        label="Search the library",
-                        placeholder="Words, or what it is about",
-                        max_length=MAX_QUESTION,
-                    )
-                    listing = _html(desk.listing(), "fn-listing")
-                with gr.Column(elem_id="fn-insight-column", min_width=0):
-                    insight = _html("", "fn-insight")
+            library_tab(shelf or LibraryDesk(engine), desk, page, tabs, thread, box, head)
+            evaluation_tab(desk)
 
-        shown = [thread, sources, talk, box]
-        asking = [gr.on([box.submit, go.click], _answering(desk), [box, talk, switch], shown, **ASKING)]
-        for starter, text in zip(starters, examples, strict=True):
-            asking.append(starter.click(_answering(desk, text), [box, talk, switch], shown, **ASKING))
-        stop.click(_stop, switch, None, **LIGHT)
-        new.click(_forget, switch, [*shown, tabs], cancels=asking, **LIGHT)
-
-        # "change", because pasting raises no "input" in Gradio 6.31
-        query.change(desk.listing, query, listing, trigger_mode="always_last", **LIGHT)
-        thread.open_insight(_opening(desk), None, [insight, tabs], **LIGHT)
-        thread.show_more(_more(desk), query, listing, **LIGHT)
-        page.load(lambda: (desk.header(), desk.listing()), None, [head, listing], **LIGHT)
-
-        api(_asking(desk), api_name="ask", concurrency_limit=8, concurrency_id="ask")
+        # Before all other events: a private one whose function has the same name would take the name first.
+        api(_asking(desk), api_name="ask", concurrency_limit=64, concurrency_id="ask")
         api(_searching(desk), api_name="search")
-    page.queue(default_concurrency_limit=4, max_size=32, api_open=False)
+
+        given = [box, talk, switch, bar.filters, panel.browser, panel.opened]
+        shown = [thread, sources, talk, box, note, panel.talks]
+        asking = [gr.on([box.submit, go.click], _answering(desk, store), given, shown, js=TAB, **ASKING)]
+        for starter, text in zip(starters, examples, strict=True):
+            asking.append(starter.click(_answering(desk, store, text), given, shown, js=TAB, **ASKING))
+        again = _answering(desk, store, again=True)
+        asking.append(panel.talks.ask_again(again, given, shown, js=TAB, **ASKING))
+        asking.append(bar.shown.ask_this(_answering(desk, store, chosen=True), given, shown, js=TAB, **ASKING))
+        wire_asking(page, desk, bar, (talk, switch), thread, after, asking)
+        stop.click(_stop, switch, None, **LIGHT)
+        new.click(_forgetting(store), [panel.browser, switch], [*shown, tabs], cancels=asking, **LIGHT)
+        wire(page, panel, store, (talk, switch), shown, tabs, asking)
+
+        page.load(desk.header, None, head, **LIGHT)
+        made_of = engine.library.name  # the examples: once a reader has moved to a library of their own they mislead
+        page.load(lambda: gr.Column(visible=engine.library.name == made_of), None, first, **LIGHT)
+        page.load(_account, None, account, **LIGHT)
+    page.queue(default_concurrency_limit=4, max_size=128, api_open=False)
     return page
 
 
@@ -103,51 +120,77 @@ def _html(value: str, elem_id: str, js_on_load: str | None = None) -> gr.HTML:
     return gr.HTML(value, elem_id=elem_id, apply_default_css=False, js_on_load=js_on_load)
 
 
-def _answering(desk: Desk, example: str | None = None) -> Callable[..., AsyncIterator[tuple[Any, ...]]]:
-    async def answer(question: str, talk: Talk, switch: Switch) -> AsyncIterator[tuple[Any, ...]]:
+def _answering(
+    desk: Desk, store: Store, example: str | None = None, again: bool = False, chosen: bool = False
+) -> Callable[..., AsyncIterator[tuple[Any, ...]]]:
+    """What answers the question in the box, an example, or (again) the last question anew in its own place.
+
+    `chosen` is one that the page offers, or an earlier one without a part of its filter: the event says which.
+    """
+
+    async def answer(
+        question: str,
+        talk: Talk,
+        switch: Switch,
+        filters: Filter,
+        browser: object,
+        opened: object,
+        request: gr.Request,
+        event: gr.EventData,
+    ) -> AsyncIterator[tuple[Any, ...]]:
+        visitor = visitor_of(browser, request)
+        talk = await asyncio.to_thread(conversation_desk.resume, store, visitor, opened, talk, switch)
+        typed = example is None and not again and not chosen
+        asked = example or (conversation_desk.last_question(talk) if again else question)
+        instead, as_typed = again or (typed and talk.editing), False
+        if chosen:
+            asked = getattr(event, "question", "")
+            if wider := asking_desk.without(talk, getattr(event, "turn", None), getattr(event, "term", None)):
+                (asked, filters, instead), as_typed = wider, True
+        keep = partial(conversation_desk.keep, store, visitor, switch)
         before: tuple[Any, ...] = (None, None)
-        async for view in desk.ask(question if example is None else example, talk, switch):
+        async for view in desk.ask(asked, talk, switch, keep, instead, filters, as_typed):
             now = (view.thread, view.sources)
             changed = [new if new != old else gr.skip() for new, old in zip(now, before, strict=True)]
             before = now
-            yield *changed, view.talk, "" if view.taken and example is None else gr.skip()
+            box = "" if view.taken and typed else gr.skip()
+            listing = gr.skip()
+            if view.last:
+                seen = conversation_desk.late(visitor, switch)
+                listing = await asyncio.to_thread(conversation_desk.listing, store, seen, switch)
+            yield *changed, view.talk, box, "" if view.taken else gr.skip(), listing
 
     return answer
+
+
+def _account(request: gr.Request) -> str:
+    return login.account(str(request.headers.get(login.USER_HEADER, "")))
 
 
 def _stop(switch: Switch) -> None:
     switch.stop = True
 
 
-def _forget(switch: Switch) -> tuple[Any, ...]:
-    switch.forget()
-    view = View(Talk())
-    return view.thread, view.sources, view.talk, "", gr.Tabs(selected="ask")
+def _forgetting(store: Store) -> Callable[..., tuple[Any, ...]]:
+    def forget(browser: object, switch: Switch, request: gr.Request) -> tuple[Any, ...]:
+        conversation_desk.leave(switch)
+        listing = conversation_desk.listing(store, visitor_of(browser, request), switch)
+        return *showing(Talk(), listing), gr.Tabs(selected="ask")
 
-
-def _opening(desk: Desk) -> Callable[[gr.EventData], tuple[Any, ...]]:
-    def open_insight(event: gr.EventData) -> tuple[Any, ...]:
-        found = desk.insight(getattr(event, "id", None))
-        return (found, gr.Tabs(selected="library")) if found else (gr.skip(), gr.skip())
-
-    return open_insight
-
-
-def _more(desk: Desk) -> Callable[[str, gr.EventData], str]:
-    def show_more(query: str, event: gr.EventData) -> str:
-        return desk.listing(query, getattr(event, "limit", None))
-
-    return show_more
+    return forget
 
 
 def _asking(desk: Desk) -> Callable[..., Any]:
-    async def ask(question: str, history: list[list[str]] | None = None) -> dict[str, Any]:
+    async def ask(
+        question: str, history: list[list[str]] | None = None, filters: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
         """Ask the library: the answer's sentences, each with the insights that support it.
 
-        `history` is earlier [question, answer] pairs that a follow-up question may refer to.
+        `history` is earlier [question, answer] pairs that a follow-up question may refer to. `filters` says which
+        insights are asked, such as {"authors": ["Ines Okafor"], "tags": ["rail"], "since": "2024", "note": true}.
         """
         try:
-            return await desk.record(question, history)
+            return await desk.record(question, history, filters)
         except FootnotedError as error:
             raise gr.Error(str(error), print_exception=False) from error
 
@@ -155,10 +198,10 @@ def _asking(desk: Desk) -> Callable[..., Any]:
 
 
 def _searching(desk: Desk) -> Callable[..., Any]:
-    def search(query: str, k: int = 10) -> list[dict[str, Any]]:
-        """The k insights nearest in meaning to the query, best first."""
+    def search(query: str, k: int = 10, filters: dict[str, Any] | None = None) -> list[dict[str, Any]]:
+        """The k insights nearest in meaning to the query, best first; `filters` as in ask."""
         try:
-            return desk.search(query, k)
+            return desk.search(query, k, filters)
         except FootnotedError as error:
             raise gr.Error(str(error), print_exception=False) from error
 

@@ -5,14 +5,23 @@ The terminal, the page and the API all take their numbers from here, so that [1]
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
 from corpus.insight import Insight
-from rag.datatypes import Answer, Citation, Claim, Hit, Status, Trace, Verdict
+from rag.datatypes import Answer, Citation, Claim, Hit, Status, Sure, Trace, Verdict
+from rag.words import is_function, words
 
 NOT_IN_LIBRARY = "Not in your insights."
+# In words and not per cent: a calibrated probability looks surer than the thing that it stands for.
+SURE: Mapping[str, str] = {
+    Sure.STRONG: "Strong evidence",
+    Sure.PARTIAL: "Some evidence",
+    Sure.WEAK: "Weak evidence",
+}
+SOUGHT = 12  # words of a question that are named when nothing answers it
+_SAYS_NOTHING = frozenset("insight insights say says tell about anything something".split())
 _END = re.compile(r"[.!?…。！？]+[\"'”’»)\]]*$")
 _LITERAL_MARKER = re.compile(r"\[(\d+)\]")
 
@@ -61,6 +70,23 @@ def hit_record(hit: Hit) -> dict[str, Any]:
         "date": insight.date,
         "tags": list(insight.tags),
     }
+
+
+def sought(answer: Answer) -> list[str]:
+    """The words that the answer was looked for with: those of the question that carry what it is about, each once."""
+    said = words(answer.trace.standalone or answer.question)
+    plain = {word.casefold(): word for word in said if not is_function(word) and word.casefold() not in _SAYS_NOTHING}
+    return list(plain.values())[:SOUGHT]
+
+
+def filter_words(term: str) -> str:
+    """A term of a filter as it is shown: "author=Ines Okafor" is "author Ines Okafor"."""
+    return "with a note of yours" if term == "note=yes" else term.replace("=", " ", 1)
+
+
+def filtered(terms: Sequence[str]) -> str:
+    """A whole filter as it is shown: "author Ines Okafor, since 2024"; empty without one."""
+    return ", ".join(map(filter_words, terms))
 
 
 def number(answer: Answer) -> dict[str, int]:

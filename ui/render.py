@@ -4,10 +4,12 @@ Gradio's own sanitiser lets working links, images and overlays through, so no te
 insight reaches the page except through these templates. Newlines, backslashes, `${` and backticks stay literal.
 """
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -15,7 +17,20 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from corpus.insight import Insight
 from rag.datatypes import Answer, Hit, Phase, Status, Verdict
-from ui.record import NOT_IN_LIBRARY, answer_text, claim_numbers, find, number, shown, split_end
+from ui.feedback import reasons
+from ui.record import (
+    NOT_IN_LIBRARY,
+    SURE,
+    answer_text,
+    claim_numbers,
+    filter_words,
+    find,
+    number,
+    shown,
+    sought,
+    split_end,
+)
+from ui.suggest import about
 
 KEEP = 280  # characters of an insight kept on each side of a marked stretch
 PREVIEW = 180
@@ -28,6 +43,13 @@ PHASES = {
     Phase.WRITING: "Writing, and checking each sentence",
 }
 WAITING = "Waiting for another answer to finish"
+
+_SETS_SIDE_BY_SIDE = re.compile(
+    r"\b(differ|differs|differences?|(dis)?agree\w*|diverge\w*|part ways|at odds|contradict\w*|conflict\w*|versus|vs"
+    r"|compare\w*|(both|opposing|which) sides?|on the one hand|point the same way|same (view|verdict|problem)"
+    r"|(set|weigh) .* (against|beside))\b",
+    re.I,
+)
 
 STATIC = Path(__file__).parent / "static"
 _environment = Environment(
@@ -44,8 +66,10 @@ class Exchange:
     answer: Answer | None = None
     phase: Phase | None = None  # None before the first step
     waiting: bool = False  # another question is being answered
+    ahead: int = 0  # how many are answered before this one
     problem: str = ""  # a sentence: what went wrong and what to do
     stopped: bool = False
+    related: tuple[tuple[str, tuple[Insight, ...]], ...] = ()  # a cited insight's id, and its neighbours
 
     @property
     def done(self) -> bool:
@@ -74,6 +98,7 @@ class Card:
     number: int | None
     insight: Insight
     segments: tuple[Segment, ...]
+    related: tuple[Insight, ...] = ()
 
     @property
     def heading(self) -> str:
@@ -97,9 +122,14 @@ class Cards:
 # --------------------------------------------------------------------------------------------------- conversation
 
 
-def thread(exchanges: Sequence[Exchange], notice: str = "") -> str:
-    """The conversation; `notice` says why the last input was not taken."""
-    bubbles = [_bubble(exchange) for exchange in exchanges]
+def thread(
+    exchanges: Sequence[Exchange], notice: str = "", rated: Mapping[tuple[int, str], str] = MappingProxyType({})
+) -> str:
+    """The conversation; `notice` says why the last input was not taken, `rated` what was said of a rating.
+
+    An answer was rated if its turn and question are in `rated`.
+    """
+    bubbles = [_bubble(exchange, rated.get((exchange.turn, exchange.question), "")) for exchange in exchanges]
     return _render("thread", bubbles=bubbles, notice=notice, busy=bool(exchanges) and exchanges[-1].busy)
 
 
@@ -110,8 +140,9 @@ def bubble(exchange: Exchange) -> str:
 
 def sources(exchanges: Sequence[Exchange]) -> str:
     """The sources panel: one section for each answer, all but the last hidden until one of its chips is used."""
-    sections = [(exchange.turn, cards(exchange)) for exchange in exchanges]
-    return _render("sources", sections=[(turn, group) for turn, group in sections if group.all()])
+    sections = [(exchange, cards(exchange)) for exchange in exchanges]
+    shown_ones = [(exchange, group) for exchange, group in sections if group.cited or group.also_read]
+    return _render("sources", sections=shown_ones, last=exchanges[-1].turn if exchanges else 0)
 
 
 def cards(exchange: Exchange) -> Cards:
@@ -126,13 +157,16 @@ def cards(exchange: Exchange) -> Cards:
     spans = _spans(answer, exchange.busy)
     found = _unique([*(evidence.hit for evidence in answer.evidence), *answer.hits])
     by_id = {hit.insight.insight_id: hit.insight for hit in found}
-    cited = tuple(_card(f"fn-card-{turn}-{n}", n, by_id[id_], spans.get(id_, ())) for id_, n in numbers.items())
+    near = dict(exchange.related)
+    cited = tuple(
+        _card(f"fn-card-{turn}-{n}", n, by_id[id_], spans.get(id_, ()), near.get(id_, ())) for id_, n in numbers.items()
+    )
     rest = [insight for id_, insight in by_id.items() if id_ not in numbers][:ALSO_READ]
     also_read = tuple(_card(f"fn-card-{turn}-r{i}", None, insight) for i, insight in enumerate(rest, 1))
     return Cards(cited=cited, also_read=also_read)
 
 
-def _bubble(exchange: Exchange) -> dict[str, Any]:
+def _bubble(exchange: Exchange, rated: str = "") -> dict[str, Any]:
     answer = exchange.answer or Answer(exchange.question, Status.ANSWERED)
     numbers = _numbers(exchange, answer)
     group = cards(exchange)
@@ -147,18 +181,21 @@ def _bubble(exchange: Exchange) -> dict[str, Any]:
         marks = chips(claim_numbers(claim, numbers))
         sentences.append({"body": body, "end": end, "chips": marks, "unchecked": claim.verdict is Verdict.UNCHECKED})
     used = number(answer) if sentences else {}
+    listed = bool(exchange.done and sentences and answer.trace.filters) and not answer.trace.sure
     unworded = [e for e in answer.evidence if e.hit.insight.insight_id not in used] if exchange.busy or not used else []
     return {
         "turn": exchange.turn,
         "question": exchange.question,
         "busy": exchange.busy,
-        "phase": WAITING if exchange.waiting else PHASES.get(exchange.phase or Phase.SEARCHING, ""),
+        "phase": _waiting(exchange.ahead) if exchange.waiting else PHASES.get(exchange.phase or Phase.SEARCHING, ""),
         "problem": exchange.problem,
         "stopped": exchange.stopped,
-        "searched_as": answer.trace.standalone if answer.trace.standalone != exchange.question else "",
+        "searched_as": answer.trace.standalone if answer.trace.standalone != exchange.question and not listed else "",
+        "listed": len(group.cited) if listed else 0,
         "partly": answer.status is Status.PARTLY and bool(sentences),
         "none": answer.status is Status.NOT_IN_LIBRARY and exchange.done,
         "paragraphs": _paragraphs(sentences),
+        "sides": _sides(answer, sentences, group) if exchange.done else [],
         "quotes": [
             {
                 "text": e.quote,
@@ -169,10 +206,37 @@ def _bubble(exchange: Exchange) -> dict[str, Any]:
             for e in unworded
         ],
         "nearest": group.nearest,
+        "sought": sought(answer),
+        "filters": answer.trace.filters,
+        "among": answer.trace.among,
+        "sure": SURE.get(answer.trace.sure, "") if exchange.done and sentences else "",
+        "level": answer.trace.sure,
+        "rated": rated,
+        "reasons": reasons(answer) if exchange.done and exchange.answer else {},
         "fault": answer.trace.fault,
         "footer": _footer(answer, group) if exchange.done and sentences else "",
         "copy": copy_text(answer) if exchange.done and sentences else "",
     }
+
+
+def _waiting(ahead: int) -> str:
+    return WAITING if ahead < 2 else f"Waiting: {ahead} questions are answered before this one"
+
+
+def _sides(answer: Answer, sentences: Sequence[dict[str, Any]], group: Cards) -> list[dict[str, Any]]:
+    """For a question that sets sources side by side: who says what. Nothing if they can't be told apart by name.
+
+    Whether they contradict each other isn't judged. A rule for that (the same words, and one of them denied or turned
+    into its opposite) found none of the 44 pairs of InsightQA train and dev that disagree, or mostly others.
+    """
+    if not _SETS_SIDE_BY_SIDE.search(answer.question):
+        return []
+    names = {card.number: card.insight.author or card.insight.source for card in group.cited}
+    told: dict[str, list[dict[str, Any]]] = {}
+    for sentence in sentences:
+        name = names.get(sentence["chips"][0]["n"], "") if len(sentence["chips"]) == 1 else ""
+        told.setdefault(name, []).append(sentence)
+    return [] if "" in told or len(told) < 2 else [{"name": name, "said": said} for name, said in told.items()]
 
 
 def _paragraphs(sentences: Sequence[dict[str, Any]]) -> list[list[dict[str, Any]]]:
@@ -197,7 +261,7 @@ def copy_text(answer: Answer) -> str:
     by_id = {hit.insight.insight_id: hit.insight for hit in _unique([*(e.hit for e in answer.evidence), *answer.hits])}
     for insight_id, n in number(answer).items():
         insight = by_id[insight_id]
-        about = " · ".join(part for part in (insight.title, meta(insight), insight.url) if part)
+        about = " · ".join(part for part in (insight.title or insight.source, meta(insight), insight.url) if part)
         quotes = " … ".join(insight.text[a:b] for a, b in _merge(_spans(answer).get(insight_id, ()), len(insight.text)))
         lines.append(f"[{n}] {about + ': ' if about else ''}“{quotes}”")
     return "\n".join(lines).strip()
@@ -264,8 +328,14 @@ def _shorten(parts: Sequence[Segment]) -> tuple[Segment, ...]:
     return tuple(short)
 
 
-def _card(anchor: str, n: int | None, insight: Insight, spans: Sequence[tuple[int, int]] = ()) -> Card:
-    return Card(anchor, n, insight, _shorten(segments(insight.text, spans)))
+def _card(
+    anchor: str,
+    n: int | None,
+    insight: Insight,
+    spans: Sequence[tuple[int, int]] = (),
+    related: tuple[Insight, ...] = (),
+) -> Card:
+    return Card(anchor, n, insight, _shorten(segments(insight.text, spans)), related)
 
 
 # --------------------------------------------------------------------------------------------------------- library
@@ -279,25 +349,6 @@ def header(library: str, count: int) -> str:
 def welcome(count: int) -> str:
     """What stands in an empty conversation."""
     return _render("welcome", count=count)
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """A part of the list: its title (may be empty) and its insights."""
-
-    title: str
-    insights: tuple[Insight, ...]
-
-
-def listing(groups: Sequence[Group], total: int, query: str = "", more: int = 0, problem: str = "") -> str:
-    """The library's list. `total` counts what there is, `more` is how many to show next (0: all are shown)."""
-    count = sum(len(group.insights) for group in groups)
-    return _render("listing", groups=groups, count=count, total=total, query=query, more=more, problem=problem)
-
-
-def insight_page(insight: Insight, related: Sequence[Hit]) -> str:
-    """An insight in full with its nearest neighbours."""
-    return _render("insight", i=insight, related=[hit.insight for hit in _unique(related)])
 
 
 def heading(insight: Insight) -> str:
@@ -332,7 +383,14 @@ def web_address(url: str) -> str:
 
 
 _environment.globals.update(
-    heading=heading, named=named, meta=meta, preview=preview, web_address=web_address, not_in_library=NOT_IN_LIBRARY
+    heading=heading,
+    named=named,
+    meta=meta,
+    preview=preview,
+    web_address=web_address,
+    not_in_library=NOT_IN_LIBRARY,
+    ask_about=about,
+    filter_words=filter_words,
 )
 _macros = _environment.get_template("templates.html").module
 

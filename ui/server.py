@@ -13,6 +13,8 @@ import time
 import webbrowser
 from collections import deque
 from collections.abc import Sequence
+from pathlib import Path
+from urllib.parse import urlsplit
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # before Gradio is imported: see ui/page.py
 
@@ -24,12 +26,24 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from corpus.errors import UsageError
-from ui import page, render
-from ui.handlers import Engine
+from ui import mcp_server, openai_api, page, render
+from ui.conversations import Store, default_path
+from ui.evaluation_report import add_report
+from ui.handlers import Desk, Engine, Limits
+from ui.inbox import MAX_FILE
+from ui.library_desk import LibraryDesk
+from ui.library_routes import UPLOAD, add_routes
+from ui.login import PATHS, USER_HEADER, Login
+from ui.users import UserFile, guarded, is_loopback
 
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
 MAX_BODY = 256_000  # bytes; a question has at most 2,000 characters
+LARGER = {UPLOAD: MAX_FILE}  # path -> bytes, where more is let in
 REQUESTS = 300  # events in a minute and from one client; searching as one types needs many
+SAFE = ("GET", "HEAD", "OPTIONS")
+TOO_LARGE = "This request is too large."
+ELSEWHERE = (b"cross-site", b"same-site")  # what a browser says of a request that another site's page makes
+STRANGE = (b"x-forwarded-", b"x-gradio", b"forwarded", b"x-footnoted-")  # headers that nobody outside may set
 POLICY = "; ".join(
     (
         "default-src 'self'",
@@ -55,7 +69,7 @@ HEADERS = [
     (b"cross-origin-resource-policy", b"same-origin"),
     (b"permissions-policy", b"camera=(), microphone=(), geolocation=()"),
 ]
-EVENTS = re.compile(r"/gradio_api/(queue/join|call/|run/|api/)")
+EVENTS = re.compile(r"/gradio_api/(queue/join|call/|run/|api/)|/(evaluation|library)/|/v1/chat/|/mcp")
 UNUSED = re.compile(
     r"/gradio_api/(file[=/]|upload|proxy=|stream/|dev/|vibe|deep_link|process_recording|component_server|runs|custom_comp|openapi)"
     r"|/(monitoring|login|logout|manifest\.json|pwa_icon)",
@@ -75,9 +89,23 @@ def make_app(
     hosts: Sequence[str] = LOOPBACK,
     requests: int = REQUESTS,
     port: int = 7860,
+    store: Store | None = None,
+    users: UserFile | None = None,
+    mcp: bool = False,
+    limits: Limits | None = None,
+    address: str = "",
+    changes: bool = True,
 ) -> FastAPI:
-    """The application. `hosts` are the names under which it may be reached; "*" allows any."""
-    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
+    """The application. `hosts` are the names under which it may be reached; "*" allows any.
+
+    `address` is the one under which a proxy offers it, if there is one before it: https://insights.example.
+    Conversations are kept in the store; without one they last as long as the page. With `users` only they are let in.
+    The page, the API and, with `mcp`, the MCP server share one desk: one model, one queue, one rate limit.
+    `changes`: visitors may add insights, edit and delete them.
+    """
+    desk = Desk(engine, limits or Limits())
+    tools = mcp_server.http_app(desk, MAX_BODY) if mcp else None
+    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, lifespan=tools.lifespan if tools else None)
 
     @app.get("/healthz")
     def healthz() -> dict[str, object]:
@@ -87,13 +115,22 @@ def make_app(
     def favicon() -> Response:
         return Response(ICON, media_type="image/svg+xml", headers={"cache-control": "max-age=86400"})
 
+    add_report(app, engine)
+    shelf = LibraryDesk(engine, changes=changes)
+    add_routes(app, shelf)
+    app.router.routes.extend(openai_api.routes(desk))
+    if tools:
+        app.router.routes.append(tools.route)
     gr.mount_gradio_app(
         app,
-        page.build(engine, examples),
+        page.build(desk, examples, store, shelf),
         path="",
         server_port=port,
         theme=page.theme(),
-        css_paths=[render.STATIC / "app.css"],
+        css_paths=[
+            render.STATIC / f"{name}.css"
+            for name in ("app", "account", "asking", "conversations", "map", "evaluation", "library")
+        ],
         footer_links=[],
         run_history=False,
         show_error=False,
@@ -105,9 +142,16 @@ def make_app(
         max_file_size="1kb",
         app_kwargs={"openapi_url": None, "docs_url": None, "redoc_url": None},
     )
+    # The last one added comes first.
+    app.add_middleware(Rate, requests=requests)
+    if users is not None:
+        app.add_middleware(Login, users=users)
     app.add_middleware(CORSMiddleware, allow_origins=[])  # Gradio would reflect any origin, with credentials
-    app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(hosts))
-    app.add_middleware(Guard, requests=requests)
+    names = [*hosts, *([urlsplit(address).hostname or ""] if address else [])]
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=names)
+    if address:
+        app.add_middleware(Behind, address=address)  # all come through the proxy: what they call it is no matter
+    app.add_middleware(Guard, paths=PATHS if users is not None else ())
     return app
 
 
@@ -118,15 +162,26 @@ def serve(
     examples: Sequence[str] = (),
     open_browser: bool = False,
     hosts: Sequence[str] = (),
+    auth: Path | None = None,
+    without_auth: bool = False,
+    mcp: bool = False,
+    address: str = "",
 ) -> None:
-    """Serve the page until interrupted. Raises UsageError if the port is taken.
+    """Serve the page until interrupted. Raises UsageError if the port is taken, or if anybody could come in unasked.
 
     `hosts` are further names under which visitors reach it; a host that isn't this machine alone allows any name
-    unless some are given.
+    unless some are given. `auth` is the file of those who may log in (see ui/users.py); a host that others can reach
+    needs it, or `without_auth`. `address` is the one under which a proxy offers the page.
     """
+    check_address(address)
+    users = guarded(host, auth, without_auth)
     check_port(host, port)
-    local = host in ("localhost", "127.0.0.1", "::1")
-    app = make_app(engine, examples, hosts=(*LOOPBACK, *hosts) if local or hosts else ("*",), port=port)
+    names = (*LOOPBACK, *hosts) if is_loopback(host) or hosts else ("*",)
+    store = Store(default_path())
+    changes = is_loopback(host) or users is not None  # not by whoever happens to come by
+    app = make_app(
+        engine, examples, hosts=names, port=port, store=store, users=users, mcp=mcp, changes=changes, address=address
+    )
     config = uvicorn.Config(
         app,
         host=host,
@@ -155,6 +210,18 @@ def check_port(host: str, port: int) -> None:
         raise UsageError(f"Footnoted can't listen on port {port} of {host} ({fault.strerror or fault}).", remedy)
 
 
+def check_address(address: str) -> None:
+    """Raise UsageError if this can't be the address of a proxy."""
+    example = "Write it like https://insights.example."
+    try:
+        parts = urlsplit(address)
+        name = parts.hostname
+    except ValueError as error:
+        raise UsageError(f"{address!r} is no address.", example) from error
+    if address and (parts.scheme not in ("http", "https") or not name or parts.path.strip("/") or parts.query):
+        raise UsageError(f"{address!r} is no address of a whole site.", example)
+
+
 def _fault(host: str, port: int) -> OSError | None:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
@@ -170,12 +237,10 @@ def _fault(host: str, port: int) -> OSError | None:
 class Guard:
     """The outermost middleware: every response, also a refusal, leaves through it with our headers."""
 
-    def __init__(self, app: ASGIApp, max_body: int = MAX_BODY, requests: int = REQUESTS, window: float = 60.0) -> None:
+    def __init__(self, app: ASGIApp, max_body: int = MAX_BODY, paths: Sequence[str] = ()) -> None:
         self.app = app
         self.max_body = max_body
-        self.requests = requests
-        self.window = window
-        self._seen: dict[str, deque[float]] = {}
+        self.paths = paths  # of ours, though Gradio has some of the same name, which stay closed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Refuse, or pass on what is left after the limits."""
@@ -186,43 +251,76 @@ class Guard:
             await self.app(scope, receive, send)
             return
         path = scope["path"]
-        headers = [
-            (k, v) for k, v in scope["headers"] if not k.startswith((b"x-forwarded-", b"x-gradio", b"forwarded"))
-        ]
-        if UNUSED.match(path):
-            await _refuse(send, 404, "Not found.")
-        elif EVENTS.match(path) and self._too_many((scope.get("client") or ("",))[0]):
-            await _refuse(send, 429, "Too many requests. Wait a minute.", (b"retry-after", b"%d" % self.window))
-        elif (length := _length(headers)) is None or length > self.max_body:
-            await _refuse(send, 413, "This request is too large.")
+        headers = [(k, v) for k, v in scope["headers"] if not k.startswith(STRANGE)]
+        send = _dressed(send)
+        if UNUSED.match(path) and path not in self.paths:
+            await _refuse(path, send, 404, "Not found.")
+        elif scope["method"] not in SAFE and dict(headers).get(b"sec-fetch-site") in ELSEWHERE:
+            await _refuse(path, send, 403, "This comes from another site's page.")
+        elif (length := _length(headers)) is None or length > (most := LARGER.get(path, self.max_body)):
+            await _refuse(path, send, 413, TOO_LARGE)
         else:
-            await self._pass_on({**scope, "headers": headers}, receive, send)
+            await self._pass_on({**scope, "headers": headers}, receive, send, most)
 
-    async def _pass_on(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _pass_on(self, scope: Scope, receive: Receive, send: Send, most: int) -> None:
         size, started = 0, False
 
         async def counted() -> Message:
             nonlocal size
             message = await receive()
             size += len(message.get("body", b""))
-            return message if size <= self.max_body else {"type": "http.disconnect"}
+            return message if size <= most else {"type": "http.disconnect"}
 
-        async def dressed(message: Message) -> None:
+        async def begun(message: Message) -> None:
             nonlocal started
-            if size > self.max_body and not started:
+            if size > most and not started:
                 return  # whatever the app makes of half a body: the refusal below is the response
-            if message["type"] == "http.response.start":
-                started = True
-                message = {**message, "headers": [*message.get("headers", []), *HEADERS]}
+            started = started or message["type"] == "http.response.start"
             await send(message)
 
         try:
-            await self.app(scope, counted, dressed)
+            await self.app(scope, counted, begun)
         except Exception:
-            if size <= self.max_body or started:
+            if size <= most or started:
                 raise
-        if size > self.max_body and not started:
-            await _refuse(send, 413, "This request is too large.")
+        if size > most and not started:
+            await _refuse(scope["path"], send, 413, TOO_LARGE)
+
+
+class Behind:
+    """Gives each request the address that its sender knows: forwarded headers say so too, but anybody can send them."""
+
+    def __init__(self, app: ASGIApp, address: str) -> None:
+        parts = urlsplit(address)
+        self.app, self.scheme, self.host = app, parts.scheme, parts.netloc.encode()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on."""
+        if scope["type"] == "http":
+            others = [(key, value) for key, value in scope["headers"] if key != b"host"]
+            scope = {**scope, "scheme": self.scheme, "headers": [(b"host", self.host), *others]}
+        await self.app(scope, receive, send)
+
+
+class Rate:
+    """The innermost middleware: a limit on what costs something, for each person who logged in, else each address."""
+
+    def __init__(self, app: ASGIApp, requests: int = REQUESTS, window: float = 60.0) -> None:
+        self.app = app
+        self.requests = requests
+        self.window = window
+        self._seen: dict[str, deque[float]] = {}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Refuse, or pass on."""
+        if scope["type"] == "http" and EVENTS.match(scope["path"]):
+            address = (scope.get("client") or ("",))[0]
+            name = dict(scope["headers"]).get(USER_HEADER.encode(), b"").decode()
+            if self._too_many(f"user {name}" if name else address):
+                wait = (b"retry-after", b"%d" % self.window)
+                await _refuse(scope["path"], send, 429, "Too many requests. Wait a minute.", wait)
+                return
+        await self.app(scope, receive, send)
 
     def _too_many(self, client: str) -> bool:
         now = time.monotonic()
@@ -243,7 +341,21 @@ def _length(headers: Sequence[tuple[bytes, bytes]]) -> int | None:
     return int(value) if value.isdigit() else None
 
 
-async def _refuse(send: Send, status: int, detail: str, *extra: tuple[bytes, bytes]) -> None:
-    headers = [(b"content-type", b"application/json"), (b"connection", b"close"), *extra, *HEADERS]
+def _dressed(send: Send) -> Send:
+    """The same, with our headers on each response."""
+
+    async def dressed(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message = {**message, "headers": [*message.get("headers", []), *HEADERS]}
+        await send(message)
+
+    return dressed
+
+
+async def _refuse(path: str, send: Send, status: int, detail: str, *extra: tuple[bytes, bytes]) -> None:
+    """Refuse in a sentence, in the form that clients of this path know."""
+    code = {413: "request_too_large", 429: "rate_limit_exceeded"}.get(status)
+    body = openai_api.error_body(detail, status, code) if openai_api.is_ours(path) else {"detail": detail}
+    headers = [(b"content-type", b"application/json"), (b"connection", b"close"), *extra]
     await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": json.dumps({"detail": detail}).encode()})
+    await send({"type": "http.response.body", "body": json.dumps(body).encode()})

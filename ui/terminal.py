@@ -27,11 +27,11 @@ from corpus.insight import Insight
 from corpus.readers import Problem
 from rag.datatypes import Answer, Hit, Phase, Status, Step
 from rag.models import Report
-from ui.record import find, marked_text, number, shown
+from ui.record import SURE, filtered, find, marked_text, number, shown, sought
 
 if TYPE_CHECKING:
+    from corpus.imports import Report as AddReport
     from corpus.library import Library
-    from corpus.library import Report as AddReport
 
 PHASES = {
     Phase.SEARCHING: "Searching the insights",
@@ -106,7 +106,8 @@ def plain(answer: Answer) -> str:
     numbers = number(answer)
     lines: list[str] = []
     if answer.status is Status.NOT_IN_LIBRARY:
-        lines += [f"{MISSING} {NEAREST}", ""] if answer.nearest else [MISSING]
+        lines += [f"{MISSING} {_sought(answer)}".rstrip()]
+        lines += ["", NEAREST] if answer.nearest else []
         lines += [f"- {_line(hit.insight)}" for hit in answer.nearest]
     else:
         lines += [PARTLY] if answer.status is Status.PARTLY else []
@@ -141,7 +142,7 @@ def show_insights(insights: Sequence[Insight], library: str) -> None:
         for insight in insights:
             console.print(Text.assemble((insight.insight_id, "cyan"), (_about(insight), "dim")))
             console.print(Padding(Text(insight.text), (0, 0, 1, 2)))
-    _tell(f"{_counted(len(insights))} in {_named(library)}.")
+    _tell(f"{counted(len(insights))} in {_named(library)}.")
 
 
 def show_problems(problems: Iterable[Problem]) -> None:
@@ -154,12 +155,21 @@ def show_problems(problems: Iterable[Problem]) -> None:
 def show_report(report: "AddReport", library: "Library") -> None:
     """What an import did, every unreadable item with its reason."""
     show_problems(report.unreadable)
-    counts = (
+    sys.stdout.write(f"{counts(report)}. {library.name} now holds {counted(library.count())}.\n")
+    sys.stdout.flush()
+
+
+def counts(report: "AddReport") -> str:
+    """The counts of an import on one line."""
+    return (
         f"{report.new} new, {report.changed} changed, {report.unchanged} unchanged, {report.duplicate} duplicate, "
         f"{len(report.unreadable)} unreadable"
     )
-    sys.stdout.write(f"{counts}. {library.name} now holds {_counted(library.count())}.\n")
-    sys.stdout.flush()
+
+
+def counted(insights: int) -> str:
+    """So many insights, in words."""
+    return f"{insights:,} insight{'s' * (insights != 1)}"
 
 
 def _parts(answer: Answer, phase: Phase) -> list[RenderableType]:
@@ -170,6 +180,8 @@ def _parts(answer: Answer, phase: Phase) -> list[RenderableType]:
         nearest = [("•", Text.assemble(hit.insight.text, _lower(hit.insight))) for hit in answer.nearest]
         if nearest:
             done = [Text(NEAREST, style="dim"), _entries(nearest), *done]
+        if looked := _sought(answer):
+            done = [Text(f"{looked}\n", style="dim"), *done]
         return [Text(MISSING, style="bold yellow"), *done]
     numbers = number(answer)
     parts: list[RenderableType] = [Text(PARTLY, style="yellow")] if answer.status is Status.PARTLY else []
@@ -266,14 +278,20 @@ def _about(insight: Insight) -> str:
     return f" — {', '.join(known)}" if known else ""
 
 
-def _counted(insights: int) -> str:
-    return f"{insights:,} insight{'s' * (insights != 1)}"
-
-
 def _named(library: str) -> str:
     return "demo, the insights that ship with Footnoted" if library == "demo" else library
 
 
+def _sought(answer: Answer) -> str:
+    """What was looked for in vain, in words."""
+    if answer.trace.filters and not answer.trace.among:
+        return f"No insight meets the filter: {filtered(answer.trace.filters)}."
+    return f"Looked for: {', '.join(words)}." if (words := sought(answer)) else ""
+
+
 def _asked(answer: Answer) -> str:
-    seconds = answer.trace.seconds.get("total", 0.0)
-    return f"Asked: {_named(answer.trace.library)} · {seconds:.1f} s"
+    """How sure the answer is, of which insights it was asked, and how long it took."""
+    trace = answer.trace
+    parts = [SURE[trace.sure]] if trace.sure in SURE else []
+    among = f", {counted(trace.among)} ({filtered(trace.filters)})" if trace.filters else ""
+    return " · ".join([*parts, f"Asked: {_named(trace.library)}{among}", f"{trace.seconds.get('total', 0.0):.1f} s"])

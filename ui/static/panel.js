@@ -15,7 +15,7 @@ let lastRow = null; // the id of the insight whose row was opened
 let turn = null; // whose sources the reader asked for; null: the newest
 const unfolded = new Set(); // ids of the <details> that the reader opened
 
-const chipOf = (node) => node.closest?.('a.fn-chip, a.fn-near');
+const chipOf = (node) => node.closest?.('a.fn-chip');
 const cardOf = (chip) => byId(chip.getAttribute('href').slice(1));
 
 // ------------------------------------------------------------------------------------------------------- sources
@@ -86,6 +86,7 @@ document.addEventListener('click', (event) => {
     });
   } else if (button.matches('.fn-copy')) copy(button);
   else if (button.matches('.fn-to-list')) backToList();
+  else if (button.dataset.about) fillBox(button.dataset.about);
   else if (button.dataset.more) trigger('show_more', { limit: Number(button.dataset.more) });
   else if (button.dataset.insight) {
     if (button.closest('#fn-listing')) lastRow = button.dataset.insight;
@@ -102,7 +103,7 @@ document.addEventListener('focusin', preview);
 
 document.addEventListener('toggle', (event) => {
   const id = event.target.id;
-  if (id?.startsWith('fn-also-')) event.target.open ? unfolded.add(id) : unfolded.delete(id);
+  if (id && event.target.closest('#fn-thread, #fn-sources')) event.target.open ? unfolded.add(id) : unfolded.delete(id);
 }, true);
 
 document.addEventListener('keydown', (event) => {
@@ -125,6 +126,20 @@ async function copy(button) {
   } catch {
     say('The browser did not allow copying.');
   }
+}
+
+function fillBox(question) { // to be changed or asked as it is
+  dropSheet();
+  const box = document.querySelector('#fn-question textarea');
+  Object.getOwnPropertyDescriptor(HTMLTextAreaElement.prototype, 'value').set.call(box, question);
+  box.dispatchEvent(new Event('input', { bubbles: true }));
+  soon(() => land(box));
+}
+
+// What was offered under another answer is out of date: a conversation that was opened has none yet.
+function refreshOffers(last) {
+  const offers = document.querySelector('#fn-after .fn-offers');
+  if (offers) offers.hidden = last?.querySelector('.fn-question').textContent !== offers.dataset.question;
 }
 
 function backToList() {
@@ -164,7 +179,8 @@ function refreshThread() {
     cameFrom = null;
   }
   turns = all.length;
-  if (!last) { said = ''; return; }
+  refreshOffers(last);
+  if (!last) { said = ''; unfolded.clear(); return; }
   if (follow) scroller.scrollTop = Math.min(last.offsetTop - scroller.offsetTop - 16, scroller.scrollHeight);
   const text = (of) => last.querySelector(`.fn-answer ${of}`)?.textContent.trim();
   const answer = text('.fn-prose');
@@ -173,7 +189,7 @@ function refreshThread() {
 
 function refreshSources() { // an update restores the server's attributes: put back what the reader chose
   showTurn(turn);
-  unfolded.forEach((id) => { const fold = byId(id); if (fold && !fold.open) fold.open = true; });
+  for (const id of unfolded) { const fold = byId(id); if (fold && !fold.open) fold.open = true; }
   if (!document.querySelector('#fn-sources .fn-card')) dropSheet();
 }
 

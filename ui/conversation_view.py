@@ -1,0 +1,67 @@
+"""The list of conversations and what belongs to it as HTML: pure functions; the environment escapes everything."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from ui.conversations import LISTED, MAX_TITLE, Summary
+from ui.render import STATIC
+
+_environment = Environment(
+    loader=FileSystemLoader(STATIC), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+)
+_environment.globals.update(longest=MAX_TITLE, most=LISTED)
+_macros = _environment.get_template("conversations.html").module
+
+
+def listing(
+    rows: Sequence[Summary], opened: str, words: str = "", problem: str = "", now: datetime | None = None
+) -> str:
+    """The list, newest first. `opened` is the id of the conversation on the page: the browser's tab remembers it."""
+    now = now or datetime.now().astimezone()
+    dated = [(row, when(row.updated, now)) for row in rows]
+    return _render("listing", rows=dated, opened=opened, words=words, problem=problem)
+
+
+def head() -> str:
+    """What stands over the list."""
+    return _render("head")
+
+
+def foot() -> str:
+    """What stands under the list."""
+    return _render("foot")
+
+
+def toggle() -> str:
+    """The button that opens and closes the list."""
+    return _render("toggle")
+
+
+def keys() -> str:
+    """The dialog with the keys that the page knows."""
+    return _render("keys")
+
+
+def editing() -> str:
+    """What stands over the question box while the last question is being changed."""
+    return _render("editing")
+
+
+def parcel(number: str, name: str, kind: str, text: str) -> str:
+    """A file for the browser to save; it does so once for each number."""
+    return _render("parcel", number=number, name=name, kind=kind, text=text)
+
+
+def when(moment: datetime, now: datetime) -> str:
+    """A moment as short as it can be understood now: a time today, else a day, with the year if it is another one."""
+    moment = moment.astimezone(now.tzinfo)
+    if moment.date() == now.date():
+        return f"{moment:%H:%M}"
+    return f"{moment.day} {moment:%b}" + (f" {moment.year}" if moment.year != now.year else "")
+
+
+def _render(name: str, /, **values: Any) -> str:
+    return str(getattr(_macros, name)(**values)).strip()
