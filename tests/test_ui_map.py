@@ -5,7 +5,7 @@ import re
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from corpus.errors import LibraryError
@@ -85,6 +85,7 @@ def test_a_part_lies_within_the_map(count: int, x: float, y: float) -> None:
 
 
 @given(st.lists(st.tuples(st.text("abcdefgh", min_size=1, max_size=30), st.floats(0, 1), st.floats(0, 1)), max_size=18))
+@example([("a" * 21, 0.0, 0.0)])  # two such words are wider than a phone's drawing
 def test_labels_do_not_overlap_and_stay_inside(regions: list[tuple[str, float, float]]) -> None:
     found = Map("r", (), tuple(Region((word, word[::-1]), 9, x, y) for word, x, y in regions))
     for size in (map_view.SMALL, map_view.LARGE):

@@ -10,6 +10,7 @@ import math
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -162,11 +163,13 @@ def place_labels(found: Map, area: Area, counts: Mapping[int, int], size: float,
     for number in sorted(counts, key=lambda n: (-counts[n], n)):
         region = found.regions[number]
         x, y = _unit(area, region.x, region.y)
-        for lines in (0, -1, 1, -2, 2):
-            label = _inside(Label(region_name(region, words), x, y + lines * size * _LINE, size))
-            if label is not None and not any(_overlap(label.box, other.box) for other in placed):
-                placed.append(label)
-                break
+        tried = (
+            _inside(Label(region_name(region, count), x, y + lines * size * _LINE, size))
+            for count in range(words, 0, -1)  # fewer words, where more are wider than the drawing
+            for lines in (0, -1, 1, -2, 2)
+        )
+        fitting = (label for label in tried if label and not any(_overlap(label.box, other.box) for other in placed))
+        placed.extend(islice(fitting, 1))
     return tuple(placed)
 
 
