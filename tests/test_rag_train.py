@@ -3,6 +3,7 @@
 import gzip
 import inspect
 import json
+import math
 import random
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,6 +31,7 @@ from rag.train.held import judge_embedder
 from rag.train.memo import MemoScorer, remember
 from rag.train.pairs import ANSWERS, SUPPORTS, Pair
 from rag.train.public import public_pairs, public_questions, public_sheets
+from rag.train.reader import recentring, shifted
 from rag.train.reliability import calibration_error, curve, diagram
 from rag.train.sheets import Branch, Sheet, lesson, sheets
 from rag.train.spoil import spoil
@@ -749,3 +751,21 @@ def test_the_diagram_shows_each_curve() -> None:
     assert low[1] > middle[1] > high[1]
     assert low[2] < high[2]
     assert "support: error 0.100, 15 cases" in svg
+
+
+# ------------------------------------------------------------------------------------------------------- recentring
+
+
+def test_log_odds_are_shifted() -> None:
+    assert shifted(0.5, math.log(3)) == pytest.approx(0.75)
+    assert shifted(0.75, -math.log(3)) == pytest.approx(0.5)
+    assert 0 < shifted(0.0, 1.0) < shifted(1.0, -1.0) < 1
+
+
+@given(st.lists(st.tuples(st.floats(0.01, 0.99), st.booleans()), min_size=2, max_size=30))
+def test_recentred_probabilities_have_the_mean_that_came_true(cases: list[tuple[float, bool]]) -> None:
+    probabilities, right = [p for p, _ in cases], [true for _, true in cases]
+    if all(right) or not any(right):
+        return  # no finite shift says so
+    shift = recentring(probabilities, right)
+    assert sum(shifted(p, shift) for p in probabilities) == pytest.approx(sum(right), abs=1e-3)

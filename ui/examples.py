@@ -9,10 +9,10 @@ from eval.propose import draw
 from ui.suggest import ABOUT, Check, Made, candidates, names_in, suggestions
 
 DEMO = (
-    "Which historical trade practice is China's strategy compared with?",
-    "Why is the US restricting GPU sales to China?",
     "Is Chinese AI really open source?",
+    "Why is the US restricting GPU sales to China?",
     "How does China make up for its lack of cutting-edge chips?",
+    "Which historical trade practice is China's strategy compared with?",
     "How many people work at DeepSeek?",
 )
 SAMPLE = 400  # insights that they are made of
