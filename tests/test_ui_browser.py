@@ -94,6 +94,26 @@ def test_ask_open_a_source_and_come_back(tab: "Page", inspect: Inspect) -> None:
     assert tab.evaluate("location.hash") == ""
 
 
+@DESKTOP
+def test_a_chip_under_the_pointer_or_the_focus_shows_its_quote(tab: "Page", inspect: Inspect) -> None:
+    ask(tab, "What moves on night trains?")
+    quote = "Ottavia Brandt counted 310 suitcases on one sleeper."
+    chip, tip = tab.locator(".fn-chip").nth(1), tab.locator("#fn-tip")
+    assert not tip.is_visible()
+    chip.hover()
+    assert tip.inner_text() == quote
+    inspect(tab, "2-quote")
+    tab.mouse.move(5, 5)
+    assert not tip.is_visible()
+    tab.focus(BOX)
+    tab.keyboard.press("/")  # so that the page knows of a keyboard
+    chip.focus()
+    assert tip.inner_text() == quote
+    tab.keyboard.press("Escape")
+    assert not tip.is_visible()
+    focused(tab, ".fn-chip[href='#fn-card-0-2']")
+
+
 def test_every_chip_opens_its_own_card(tab: "Page") -> None:
     ask(tab, "What moves on night trains?")
     ask(tab, "And what tomorrow?")

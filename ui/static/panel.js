@@ -30,7 +30,38 @@ function light(card) {
   card?.classList.add('fn-lit');
 }
 
+// The quote over its chip, while the pointer or the focus is there: it can be hovered, and Esc takes it away.
+const tip = document.createElement('div');
+tip.id = 'fn-tip';
+tip.setAttribute('role', 'tooltip');
+tip.hidden = true;
+element.closest('.gradio-container').append(tip);
+let tipped = null; // the chip that it belongs to
+
+function showTip(chip) {
+  if (chip === tipped) return;
+  hideTip();
+  const card = cardOf(chip);
+  const marked = [...(card?.querySelectorAll('mark') ?? [])].map((mark) => mark.textContent).join(' … ');
+  if (!marked) return;
+  tipped = chip;
+  tip.textContent = marked.length > 320 ? `${marked.slice(0, 320).trimEnd()} …` : marked;
+  tip.hidden = false;
+  chip.setAttribute('aria-describedby', tip.id);
+  const at = chip.getBoundingClientRect();
+  const top = at.bottom + tip.offsetHeight > innerHeight ? at.top - tip.offsetHeight : at.bottom;
+  tip.style.left = `${Math.max(8, Math.min(at.left - 24, innerWidth - tip.offsetWidth - 8))}px`;
+  tip.style.top = `${Math.max(8, top)}px`;
+}
+
+function hideTip() {
+  tipped?.removeAttribute('aria-describedby');
+  tipped = null;
+  tip.hidden = true;
+}
+
 function openCard(chip) {
+  hideTip();
   const card = cardOf(chip);
   if (!card) return;
   cameFrom = chip;
@@ -97,9 +128,16 @@ document.addEventListener('click', (event) => {
   }
 }, true);
 
-const preview = (event) => { const chip = chipOf(event.target); if (chip) light(cardOf(chip)); };
+const hovers = matchMedia('(hover: hover)'); // a finger's tap opens the source at once
+const preview = (event) => {
+  const chip = chipOf(event.target);
+  if (chip) light(cardOf(chip));
+  if (chip && (event.type === 'focusin' ? chip.matches(':focus-visible') : hovers.matches)) showTip(chip);
+  else if (!tip.contains(event.target)) hideTip();
+};
 document.addEventListener('mouseover', preview);
 document.addEventListener('focusin', preview);
+document.addEventListener('scroll', hideTip, true);
 
 document.addEventListener('toggle', (event) => {
   const id = event.target.id;
@@ -110,7 +148,8 @@ document.addEventListener('keydown', (event) => {
   const chip = chipOf(event.target);
   if (chip && event.key === ' ') { event.preventDefault(); openCard(chip); }
   const typing = /^(INPUT|TEXTAREA|SELECT)$/.test(event.target.tagName);
-  if (event.key === 'Escape' && (side()?.classList.contains('fn-open') || side()?.contains(event.target))) closeSheet();
+  if (event.key === 'Escape' && tipped) hideTip();
+  else if (event.key === 'Escape' && (side()?.classList.contains('fn-open') || side()?.contains(event.target))) closeSheet();
   if (event.key === '/' && !typing && !event.ctrlKey && !event.metaKey && !event.altKey) {
     const box = [...document.querySelectorAll('#fn-question textarea, #fn-search textarea, #fn-search input')]
       .find((field) => field.offsetParent);
