@@ -1,6 +1,6 @@
 # Footnoted. `make` lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help chat test check format eval public peers clean
+.PHONY: help chat test check format eval ablations others public peers clean
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3)
 BIN := .venv/bin
@@ -31,14 +31,22 @@ format: $(DEV) ## put the code into its format
 
 # Without QUESTIONS as for the table in the README: `dev`, in one library with the insights of the other two splits.
 INSIGHTQA := eval/questions/insightqa
+ASKED := $(INSIGHTQA) --split dev --with $(INSIGHTQA)/train $(INSIGHTQA)/test --json eval/results
 
 eval: $(RUN) ## measure as the README does, in about 4 minutes; other questions: make eval QUESTIONS=FOLDER
 ifdef QUESTIONS
 	$(BIN)/footnoted eval run $(QUESTIONS)
 else
-	$(BIN)/footnoted eval run $(INSIGHTQA) --split dev --with $(INSIGHTQA)/train $(INSIGHTQA)/test --json eval/results
+	$(BIN)/footnoted eval run $(ASKED)
 	@$(BIN)/python -m eval.headline
 endif
+
+ablations: $(RUN) ## the README's table of what each part is worth: about half an hour
+	for without in "--writer quote" "--set retriever=dense" "--without rerank" "--without order" "--without verifier" \
+	  "--writer SmolLM2-135M-Instruct --without verifier"; do $(BIN)/footnoted eval run $(ASKED) $$without || exit; done
+
+others: $(PEERS) ## the README's table of other systems: about half an hour
+	for system in llamaindex txtai haystack; do .venv-peers/bin/python -m eval.peers.run $$system $(ASKED) || exit; done
 
 # The sets aren't ours to ship: DATA is the folder that holds them. What was asked and answered stays in build/, with its
 # texts; only figures and ids go into eval/results/public. A set that is done isn't asked again.

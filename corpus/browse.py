@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from corpus.filters import Filter, condition
+from corpus.filters import DATED, Filter, condition
 from corpus.insight import Insight, clean
 
 MAX_QUERY_WORDS = 100
@@ -20,7 +20,7 @@ SORTS: Mapping[str, str] = MappingProxyType(
     {
         "imported": "insights.number",
         "latest": "insights.number DESC",
-        "newest": "insights.date = '', insights.date DESC, insights.number",
+        "newest": f"{DATED} DESC, insights.date DESC, insights.number",
         "title": "insights.title = '', insights.title COLLATE NOCASE, insights.number",
         "author": "insights.author = '', insights.author COLLATE NOCASE, insights.number",
     }

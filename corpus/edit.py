@@ -43,7 +43,7 @@ def _short(insight: Insight) -> dict[str, str]:
 
 
 def _is_date(text: str) -> bool:
-    parts = re.fullmatch(r"(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?", text)
+    parts = re.fullmatch(r"(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?", text, re.ASCII)
     if not parts:
         return False
     try:

@@ -75,8 +75,10 @@ def export_format(path: Path, format_name: str | None = None) -> str:
 def write_export(path: Path, insights: Iterable[Insight], format_name: str, *, replace: bool = False) -> int:
     """Write the insights to a file, whole or not at all; how many they were.
 
-    Raises UsageError if the file is there already (without `replace`), OSError if it can't be written.
+    Raises UsageError if the file is there already (without `replace`) or a folder, OSError if it can't be written.
     """
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder.", "Name a file in it.")
     if path.exists() and not replace:
         raise UsageError(f"There is a file {path} already.", "Name another one, or give --replace.")
     count = 0

@@ -15,7 +15,8 @@ from corpus.insight import one_line
 NAMED = {"authors": "author", "sources": "source", "tags": "tag"}  # field -> what one of its values is called
 MOST = 200  # values that one typed name may stand for
 EXAMPLE = "Give a year, a month or a day: 2024, 2024-05 or 2024-05-11."
-_DATE = re.compile(r"[12]\d{3}(-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01]))?)?")
+DATED = "insights.date GLOB '[0-9][0-9][0-9][0-9]*'"  # begins with a year: any other can't be compared
+_DATE = re.compile(r"[12]\d{3}(-(0[1-9]|1[0-2])(-(0[1-9]|[12]\d|3[01]))?)?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +168,7 @@ def condition(filters: Filter) -> tuple[str, list[str]]:
         parts.append(f"EXISTS (SELECT 1 FROM json_each(insights.tags) AS given WHERE given.value IN ({marks}))")
         values += filters.tags
     if filters.since or filters.until:
-        parts.append("insights.date GLOB '[0-9][0-9][0-9][0-9]*'")
+        parts.append(DATED)
     # Compared as far as both are known.
     for date, sign in ((filters.since, ">="), (filters.until, "<=")):
         if date:

@@ -36,7 +36,7 @@ from corpus.browse import (
 from corpus.database import VERSION, Database, explained, read_only_error
 from corpus.edit import edited
 from corpus.errors import LibraryError, ModelError, UsageError
-from corpus.filters import EVERYTHING, Filter, condition
+from corpus.filters import DATED, EVERYTHING, Filter, condition
 from corpus.imports import Import, Outcome, Planned, Report, Stored, Undone, digest, judge, packed, plan, unpacked
 from corpus.insight import FIELDS, Insight, Passage, content_id
 from corpus.passages import split_passages
@@ -258,12 +258,13 @@ class Library:
     def passing(self, filters: Filter, limit: int = 0) -> tuple[int, list[int]]:
         """How many insights pass the filter, and the first passage's key of the newest, at most `limit`.
 
-        Those without a date come last, and each time the one that was added later comes first.
+        Those whose date is unknown or begins with no year come last, and of equals the one that was added later first.
         """
         where, values = condition(filters)
         (count,) = self._database.rows(f"SELECT count(*) FROM insights WHERE {where}", values)[0]
         sql = f"""SELECT key FROM passages JOIN insights USING (insight_id)
-            WHERE passage_id = insights.insight_id || '#0' AND {where} ORDER BY date DESC, number DESC LIMIT ?"""
+            WHERE passage_id = insights.insight_id || '#0' AND {where}
+            ORDER BY {DATED} DESC, date DESC, number DESC LIMIT ?"""
         return int(count), [key for (key,) in self._database.rows(sql, (*values, limit))] if limit else []
 
     def values(self, name: str) -> list[str]:
@@ -271,12 +272,11 @@ class Library:
         latest first.
         """
         given = "insights, json_each(insights.tags) AS given"
-        dated = "insights WHERE date GLOB '[0-9][0-9][0-9][0-9]*'"
         sql = {
             "author": "SELECT author FROM insights WHERE author <> '' GROUP BY 1 ORDER BY count(*) DESC, 1",
             "source": "SELECT source FROM insights WHERE source <> '' GROUP BY 1 ORDER BY count(*) DESC, 1",
             "tag": f"SELECT given.value FROM {given} GROUP BY 1 ORDER BY count(*) DESC, 1",
-            "year": f"SELECT DISTINCT substr(date, 1, 4) FROM {dated} ORDER BY 1 DESC",
+            "year": f"SELECT DISTINCT substr(date, 1, 4) FROM insights WHERE {DATED} ORDER BY 1 DESC",
         }[name]
         return [str(value) for (value,) in self._database.rows(sql)]
 

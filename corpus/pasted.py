@@ -4,6 +4,7 @@ import json
 import re
 import tempfile
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 from corpus.export import is_export
@@ -12,12 +13,15 @@ from corpus.readers import READERS, Item, Problem
 from corpus.rows import ALIASES, csv_rows, delimiter_of, plain_key
 
 
-def read_bytes(name: str, data: bytes, format_name: str) -> list[Item]:
-    """The insights in the bytes of a file; what can't be read becomes a Problem that calls the file by this name."""
+def read_bytes(name: str, data: bytes, format_name: str, most: int | None = None) -> list[Item]:
+    """The insights in the bytes of a file, the first `most` of them.
+
+    What can't be read becomes a Problem that calls the file by this name.
+    """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "given")
         path.write_bytes(data)
-        items = list(READERS[format_name](path))
+        items = list(islice(READERS[format_name](path), most))
     return [replace(item, path=Path(name)) if isinstance(item, Problem) else item for item in items]
 
 
@@ -30,7 +34,8 @@ def guess_format(data: bytes) -> str:
     lines = text.split("\n")
     if text.startswith(("{", "[")):
         if _is_json(text):
-            return "jsonl" if len(lines) == 1 and text.startswith("{") and '"insights"' not in text else "json"
+            one = text.startswith("{") and len(lines) == 1 and "insights" not in json.loads(text)
+            return "jsonl" if one else "json"
         if _is_json(lines[0]):
             return "jsonl"
     if _is_table(text):

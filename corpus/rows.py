@@ -89,6 +89,7 @@ def iso_date(value: str) -> str:
 def delimiter_of(text: str) -> str:
     """The delimiter that makes most of the first row's parts known names of columns."""
     first = text.split("\n", 1)[0]
+    _let_in(first)
 
     def known(delimiter: str) -> int:
         return sum(plain_key(name) in ALIASES for row in csv.reader([first], delimiter=delimiter) for name in row)
@@ -96,9 +97,14 @@ def delimiter_of(text: str) -> str:
     return max(",;\t|", key=known)
 
 
+def _let_in(text: str) -> None:
+    """Let a field be as long as this text: by default the longest has 131,072 characters."""
+    csv.field_size_limit(max(csv.field_size_limit(), len(text) + 1))
+
+
 def csv_rows(text: str, delimiter: str, *, quoted: bool = True) -> list[tuple[int, list[str] | csv.Error]]:
     """(line on which it begins, row) of each row that isn't empty; a row that can't be read is its error."""
-    csv.field_size_limit(max(csv.field_size_limit(), len(text) + 1))  # the default is 131,072 characters
+    _let_in(text)
     lines = io.StringIO(text, newline="")
     if quoted:
         reader = csv.reader(lines, delimiter=delimiter, strict=True)

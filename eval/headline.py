@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def latest(folder: Path) -> Run:
     """The run of a folder that was made last, by the date in its file. Raises UsageError if there is none."""
-    files = sorted(folder.glob("*.json"))
+    files = sorted(file for file in folder.glob("*.json") if "-claims-" not in file.name)  # of `eval claims`
     if not files:
         raise UsageError(f"There are no results in {folder.name}.", "Make some with `make eval`.")
     # The day stands in the name, so that only the runs of the last day are opened.

@@ -70,7 +70,8 @@ def understood(question: str, filters: Filter, values: Values, *, as_typed: bool
         query, said = read_filter(question, values)
         filters = filters.joined(said)
     left = [word.casefold() for word in words(query) if not is_function(word)]
-    return Asked(query, filters, only=bool(filters) and bool(left) and set(left) <= _FRAME)
+    nothing = set(left) <= _FRAME if left else query != question  # "#rail" alone asks for what is tagged so
+    return Asked(query, filters, only=bool(filters) and nothing)
 
 
 def read_filter(question: str, values: Values) -> tuple[str, Filter]:
@@ -148,7 +149,7 @@ def _names(text: str, values: Values) -> Iterator[Read]:
         rivals = [_longest(text, other_at, other, tables)[0] for s, other_at, other in leads if s == start]
         if terms and end >= max(rivals):
             taken = end
-            yield start, end + (text[end : end + 1] in ('"', "”", "’")), terms
+            yield start, end + (text[end : end + 1] in ('"', "”", "’", "'")), terms
 
 
 Table = dict[str, list[str]]  # a name as it may be typed -> the values that it stands for
@@ -181,9 +182,12 @@ def _longest(text: str, at: int, word: str, tables: dict[str, Table]) -> tuple[i
 
 
 def _is_name(text: str, at: int, end: int, name: str, word: str) -> bool:
-    if text[at:end].casefold() != name.casefold() or re.match(r"\w|['’]s\b", text[end:]):
+    if text[at:end].casefold() != name.casefold() or re.match(r"-?\w|['’]s\b", text[end:]):
         return False
     if word == "tag" or " " in name:
         return True
-    # A single word must look like a name: "from practice" is not from the newsletter Practice.
+    # A single word must look like a name: "from practice" is not from the newsletter Practice. Nor is it one where
+    # the name goes on: "from London Business School" is not from Jack London.
+    if re.match(r" \w\w", text[end:]) and text[end + 1].isupper():
+        return False
     return len(name) >= _SHORTEST and not is_function(name) and (text[at].isupper() or not name[0].isupper())

@@ -318,7 +318,7 @@ def _load(file: Path, revision: str, embedder: str) -> Map | None:
         points = tuple(Point(str(id_), float(x), float(y), int(region)) for id_, x, y, region in data["points"])
         sound = all(0 <= p.x <= 1 and 0 <= p.y <= 1 and 0 <= p.region < len(regions) for p in points)
         return Map(revision, points, regions) if sound else None
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return None
 
 

@@ -245,6 +245,7 @@ def test_an_edit_that_changes_nothing_is_none(library: Library, six_insights: li
         ({"title": "x" * 1001}, "The title has 1,001 characters"),
         ({"date": "yesterday"}, "yesterday is not a date. Write it as 2024, 2024-05 or 2024-05-11."),
         ({"date": "2024-13-01"}, "2024-13-01 is not a date"),
+        ({"date": "\u0662\u0660\u0662\u0664"}, "is not a date"),  # in digits that no filter would find
         ({"insight_id": "s2"}, '"insight_id" can\'t be edited. The fields are: text, title,'),
         ({"nonsense": "x"}, '"nonsense" can\'t be edited'),
         (
@@ -382,6 +383,7 @@ def test_an_import_is_told_with_its_numbers(library: Library, six_insights: list
         ("Highlight\nOnly one column.\n", "csv"),
         ('{"text": "A"}\n{"text": "B"}', "jsonl"),
         ('{"text": "A"}', "jsonl"),
+        ('{"text": "A", "tags": ["insights"]}', "jsonl"),
         ('[{"text": "A"}]', "json"),
         ('{"insights": ["A"]}', "json"),
         ("{braces} are no JSON.", "text"),

@@ -271,6 +271,14 @@ def test_a_long_field_is_read(tmp_path: Path) -> None:
     assert read(tmp_path / "b.csv", f"text,note\nOne,{text * 3}\n") == [make_insight("One", note=text * 3)]
 
 
+def test_a_long_first_line_is_no_table_but_told(tmp_path: Path) -> None:
+    before = csv.field_size_limit(131_072)  # as it is at the start: reading any table raises it
+    try:
+        assert "no column of insights" in only_problem(read(tmp_path / "a.csv", "a" * 200_000)).reason
+    finally:
+        csv.field_size_limit(before)
+
+
 def test_of_columns_with_one_name_the_first_that_is_not_empty_counts(tmp_path: Path) -> None:
     content = "text,note,note\nOne,a,b\nTwo,,b\n"
     assert read(tmp_path / "a.csv", content) == [make_insight("One", note="a"), make_insight("Two", note="b")]

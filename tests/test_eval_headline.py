@@ -77,6 +77,7 @@ def test_the_latest_run_is_that_of_the_date_in_the_file(
     dates = {"2026-01-01-z": "2026-01-01T09:00", "2026-01-02-b": "2026-01-02T09:00", "2026-01-02-a": "2026-01-02T10:00"}
     for name, date in dates.items():
         write_json({**results(ROWS, Config(), "footnoted eval run c"), "date": date}, tmp_path / f"{name}.json")
+    (tmp_path / "2026-01-03-c-claims-d.json").write_text('{"form": "claims"}')  # of `eval claims`: no run
     assert latest(tmp_path).name == "2026-01-02-a"
     monkeypatch.setattr("eval.compare.RESULTS", tmp_path)
     assert main([]) == 0

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import threading
 from collections.abc import Coroutine, Iterator, Sequence
 from dataclasses import replace
@@ -373,6 +374,8 @@ def test_a_rating_is_a_line_and_a_bad_answer_can_be_a_test_question(finished: Ta
     assert feedback.keep(good, "absent", test=True, folder=folder) == "Noted. It is one of your test questions now."
     assert feedback.keep(refused, "there", test=True, folder=folder).endswith("now.")
     assert feedback.keep(refused, "there", test=True, folder=folder).endswith("already.")
+    if os.name == "posix":
+        assert {file.stat().st_mode & 0o777 for file in folder.glob("*.jsonl")} == {0o600}
     kept = list(rows(folder))
     assert [row["rating"] for row in kept] == ["good", "bad", "bad", "bad"]
     assert kept[0]["answer"] == record(good)["answer"]

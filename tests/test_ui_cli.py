@@ -467,6 +467,8 @@ def test_a_dry_run_names_each_item_and_makes_no_library(run: Run) -> None:
     tally = "Dry run: 2 new, 0 changed, 0 unchanged, 0 duplicate, 0 unreadable."
     assert rows[2] == [f"{tally} mine.db would be made."]
     assert not Path("mine.db").exists()
+    nothing = run("library", "add", "no.txt", "--library", "mine.db", "--dry-run")
+    assert nothing.out.endswith("1 unreadable. No library would be made.\n")
     run("library", "add", "notes.txt", "--library", "mine.db")
     Path("notes.txt").write_text(f"{NOTES}\nAnd a third one about rope.\n\nA first insight about trains stands here.\n")
     again = run("library", "add", "notes.txt", "--library", "mine.db", "--dry-run")
@@ -522,6 +524,15 @@ def test_what_is_exported_can_be_added_to_another_library(run: Run, six: Path, n
         f"footnoted: There is a file {name} already. Name another one, or give --replace.\n",
     )
     assert run("library", "export", name, "--library", six, "--replace").code == 0
+
+
+def test_an_export_takes_the_place_of_no_folder_and_not_of_the_library(run: Run, six: Path) -> None:
+    for file, sentence in ((".", ". is a folder."), (str(six), f"{six} is the library itself.")):
+        result = run("library", "export", file, "--as", "csv", "--replace", "--library", six)
+        assert result.code == 2
+        assert result.err.startswith(f"footnoted: {sentence}")
+    with open_library(six) as library:
+        assert library.count() == 6
 
 
 def test_an_export_may_go_to_standard_output_and_wants_a_format(run: Run, six: Path) -> None:

@@ -26,6 +26,7 @@ from tests.test_ui_render import ATTACK, Reading
 from ui import conversation_desk as at_desk
 from ui import conversation_view as view
 from ui import conversations, share
+from ui.asking_desk import rate
 from ui.codec import decode, encode
 from ui.conversation_desk import Visitor
 from ui.conversations import MAX_TITLE, UNREADABLE, Store, Summary
@@ -518,6 +519,18 @@ def test_asking_again_takes_the_place_of_the_last(store: Store, desk: Desk, scri
     found = store.get(store.owner(visitor.secret), talk.conversation)
     assert found is not None
     assert [saved.exchange.question for saved in found.exchanges] == ["night trains?", "and suitcases?"]
+
+
+def test_a_new_answer_to_the_same_question_is_not_rated_yet(store: Store, desk: Desk) -> None:
+    visitor, switch = Visitor(store.new_secret()), Switch()
+    talk = asked(desk, store, visitor, "night trains?", Talk(), switch)[-1].talk
+    for leaving in (False, True):
+        assert rate(talk, switch, 0, "wrong", False, keep=lambda *given, **named: "Noted.")
+        if leaving:
+            at_desk.leave(switch)
+        before = Talk() if leaving else talk
+        seen = asked(desk, store, visitor, "night trains?", before, switch, instead=not leaving)[-1]
+        assert "Noted." not in seen.thread
 
 
 def test_a_first_question_can_not_take_the_place_of_none(store: Store, desk: Desk) -> None:

@@ -30,7 +30,7 @@ from ui.evaluation_desk import EvaluationDesk, is_alone, report_page
 from ui.evaluation_report import PATH, add_report
 from ui.evaluation_runs import Runs, results_folder
 from ui.evaluation_view import Filter, shown_rows
-from ui.evaluation_worker import QuestionSet, Worker, question_sets
+from ui.evaluation_worker import Progress, QuestionSet, Worker, question_sets
 from ui.handlers import Desk
 
 if TYPE_CHECKING:
@@ -240,6 +240,16 @@ def test_others_see_nothing_of_a_persons_own_questions(
     assert "no run with this name" in public.show("2026-01-07-own")[0]
     assert "no run with this name" in public.rows({"name": "2026-01-07-own"})
     assert "aren't there any more" in public.start("own-0", 3)
+    for running in (True, False):
+        progress = Progress(
+            "Your own questions", True, running, total=9, said="At mine.db", problem="" if running else "No mine.db."
+        )
+        desk.worker.progress = progress
+        assert "mine.db" in desk.start_panel()
+        html = public.start_panel()
+        assert "mine.db" not in html
+        assert "Your own questions" not in html
+        assert ("0 of 9 asked" in html) is running
     app = FastAPI()
     add_report(app, scripted, Runs(folder))
     for address, user, code in (("127.0.0.1", "", 200), ("127.0.0.1", "ada", 404), ("192.0.2.7", "", 404)):

@@ -2,9 +2,11 @@
 
 import asyncio
 import json
+import logging
 import socket
 import subprocess
 import sys
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -178,6 +180,28 @@ def test_a_taken_port_is_named_with_another_one() -> None:
         check_port("127.0.0.1", 0)
 
 
+def test_only_faults_are_logged_as_the_server_ends() -> None:
+    from ui.server import is_news
+
+    def record(error: BaseException) -> logging.LogRecord:
+        return logging.LogRecord("uvicorn.error", logging.ERROR, "", 1, "", (), (type(error), error, None))
+
+    assert not is_news(record(asyncio.CancelledError("timeout graceful shutdown exceeded")))
+    assert is_news(record(ValueError("a fault")))
+    assert is_news(logging.LogRecord("uvicorn.error", logging.ERROR, "", 1, "", (), None))
+
+
+def test_who_leaves_in_the_middle_of_an_upload_is_no_fault(site: str, caplog: pytest.LogCaptureFixture) -> None:
+    port = int(site.rsplit(":", 1)[1].strip("/"))
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
+        client.sendall(b"POST /library/upload HTTP/1.1\r\nHost: localhost\r\nX-File-Name: a.txt\r\n")
+        client.sendall(b"Content-Length: 1000\r\n\r\nhalf")
+        time.sleep(0.2)  # until it is being read
+    time.sleep(0.2)
+    assert fetch(f"{site}healthz")[0] == 200
+    assert "ClientDisconnect" not in caplog.text
+
+
 def test_serve_refuses_a_taken_port_before_it_builds_anything(scripted: "ScriptedEngine") -> None:
     from ui.server import serve
 
@@ -302,8 +326,48 @@ def test_behind_a_proxy_the_page_has_the_proxys_address(serve_page: "Served", tm
         assert "; Secure" in headers["set-cookie"]
 
 
+def test_whoever_comes_through_a_proxy_on_this_machine_does_not_sit_at_it(
+    serve_page: "Served", tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tests.test_ui_evaluation import rows, save
+
+    monkeypatch.setenv("FOOTNOTED_RESULTS", str(tmp_path))
+    save(tmp_path, "own", rows(), form="plain")
+    for address, code in (("", 200), ("https://insights.example", 404)):
+        with serve_page(address=address) as url:
+            assert fetch(f"{url}evaluation/report/own")[0] == code
+
+
 @pytest.mark.parametrize(
-    "address", ["insights.example", "ftp://x.example", "https://", "https://x.example/a", "http://["]
+    ("options", "changes"),
+    [({}, True), ({"address": "https://insights.example", "without_auth": True}, False)],
+)
+def test_what_others_reach_without_a_password_takes_no_changes(
+    scripted: "ScriptedEngine", monkeypatch: pytest.MonkeyPatch, options: dict[str, Any], changes: bool
+) -> None:
+    from ui import server
+
+    def make(*_: object, **given: Any) -> None:
+        assert given["changes"] is changes
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(server, "make_app", make)
+    with pytest.raises(KeyboardInterrupt):
+        server.serve(scripted, port=7991, **options)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "insights.example",
+        "ftp://x.example",
+        "https://",
+        "https://x.example/a",
+        "http://[",
+        "https://a:99999",
+        "https://u@a",
+        "https://a#b",
+    ],
 )
 def test_a_proxys_address_is_one(scripted: "ScriptedEngine", address: str) -> None:
     from ui.server import serve

@@ -25,7 +25,7 @@ from tests.conftest import HOSTILE
 from tests.fakes import HashEmbedder, OpenReader, ScriptedWriter
 from tests.test_ui_render import Reading
 from ui import library_view as view
-from ui.inbox import HELD_BYTES, HELD_SECONDS, MAX_FILE, MAX_FILES, MAX_PASTE, Inbox
+from ui.inbox import HELD_BYTES, HELD_SECONDS, MAX_FILE, MAX_FILES, MAX_ITEMS, MAX_PASTE, Inbox
 from ui.library_desk import LibraryDesk, Shown, Turned
 from ui.library_view import Group, Rights, Shelf
 
@@ -395,6 +395,18 @@ def test_what_is_in_ones_own_library_already_is_seen_from_the_shipped_one(demo: 
     assert "<strong>1</strong> there already" in html
 
 
+def test_where_several_log_in_nobodys_own_library_takes_the_place_of_the_shipped_one(demo: Pipeline) -> None:
+    desk = LibraryDesk(demo, shared=True)
+    assert 'data-open="add"' in desk.listing()
+    waiting = {"tokens": [desk.accept("a.txt", NOTES.encode())]}
+    with open_library(own_library(), create=True) as own:
+        own.add([make_insight("A first insight about zeppelins stands here.")])
+    assert 'data-open="add"' not in desk.listing()
+    assert "Nothing can be added here." in desk.preview({"text": NOTES})
+    assert "Nothing can be added here." in list(desk.run_import(waiting))[-1].page
+    assert demo.library.name == "demo"
+
+
 def test_nothing_readable_makes_no_library(demo: Pipeline) -> None:
     desk = LibraryDesk(demo)
     html = desk.preview({"tokens": [desk.accept("a.txt", b"Heading\n")]})
@@ -481,6 +493,19 @@ def test_the_last_import_is_undone_after_it_was_shown(desk: LibraryDesk, engine:
     assert engine.library.count() == 6
     again = desk.change({"act": "undo", "number": int(number[1])})
     assert "not the last import any more" in again.page
+
+
+def test_a_small_file_with_too_many_insights_is_refused(
+    desk: LibraryDesk, engine: Pipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert MAX_FILE / MAX_ITEMS < 60, "whoever has a file full of ordinary insights is let in"
+    for module in ("inbox", "library_desk"):
+        monkeypatch.setattr(f"ui.{module}.MAX_ITEMS", 5)
+    tokens = [desk.accept("a.json", b"[1,1,1]"), desk.accept("b.json", b"[1,1,1]")]
+    assert 'data-tokens="' in desk.preview({"tokens": tokens[:1]})
+    assert "This holds more than 5 insights. Split it" in desk.preview({"tokens": tokens})
+    assert "This holds more than 5 insights. Split it" in list(desk.run_import({"tokens": tokens}))[-1].page
+    assert engine.library.count() == 6
 
 
 # The inbox

@@ -197,6 +197,13 @@ def test_others_come_in_only_if_somebody_said_how(host: str, path: Path) -> None
     assert list(users.now()) == ["ada", "bob"]
 
 
+def test_a_proxys_address_means_that_others_come(path: Path) -> None:
+    with pytest.raises(UsageError, match=r"Whoever reaches https://insights\.example could ask"):
+        guarded("127.0.0.1", None, without_auth=False, address="https://insights.example")
+    assert guarded("127.0.0.1", None, without_auth=True, address="https://insights.example") is None
+    assert guarded("127.0.0.1", path, without_auth=False, address="https://insights.example") is not None
+
+
 def test_what_contradicts_itself_or_lets_nobody_in_is_refused(path: Path) -> None:
     with pytest.raises(UsageError, match="contradict"):
         guarded("::1", path, without_auth=True)
@@ -418,6 +425,7 @@ def test_whatever_the_name_the_pages_hold_only_our_tags(name: str) -> None:
 
 
 Run = Callable[..., tuple[int, str, str]]
+ENDED = "\x04"  # Ctrl-D
 
 
 @pytest.fixture
@@ -426,7 +434,13 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
 
     def run(*arguments: str | Path, typed: tuple[str, ...] = ()) -> tuple[int, str, str]:
         answers = iter(typed)
-        monkeypatch.setattr(getpass, "getpass", lambda prompt: next(answers))
+
+        def given(prompt: str) -> str:
+            if (answer := next(answers)) == ENDED:
+                raise EOFError
+            return answer
+
+        monkeypatch.setattr(getpass, "getpass", given)
         monkeypatch.setattr(sys.stdin, "isatty", lambda: bool(typed), raising=False)
         monkeypatch.setattr("ui.users.Cost", lambda *given: Cost(*given) if given else CHEAP)
         code = cli.main([str(argument) for argument in arguments])
@@ -463,6 +477,7 @@ def test_the_command_adds_lists_and_removes(run: Run, tmp_path: Path) -> None:
         ("eve", (PASSWORD, PASSWORD + "x"), "The two passwords differ."),
         ("eve", ("short", "short"), "This password has 5 characters."),
         ("eve", (), "A password is asked for on a terminal"),
+        ("eve", (PASSWORD, ENDED), "No password was typed."),
     ],
 )
 def test_the_command_says_what_is_wrong(run: Run, path: Path, name: str, typed: tuple[str, ...], says: str) -> None:

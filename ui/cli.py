@@ -336,7 +336,8 @@ def run_serve(options: Options) -> int:
     from ui.suggest import checking
     from ui.users import guarded
 
-    guarded(options.host, options.auth, options.without_auth)  # all that can be wrong, before any model is loaded
+    # All that can be wrong, before any model is loaded.
+    guarded(options.host, options.auth, options.without_auth, options.address)
     if options.mcp:
         from ui.mcp_server import check_installed
 

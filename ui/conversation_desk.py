@@ -109,6 +109,7 @@ def leave(switch: Switch) -> None:
     """The page shows a new conversation from now on; what was being written is not waited for."""
     switch.forget()
     switch.settled, switch.opened = True, ""
+    switch.rated.clear()
 
 
 def keep(store: Store, visitor: Visitor, switch: Switch, talk: Talk) -> tuple[Talk, str]:

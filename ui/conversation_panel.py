@@ -19,6 +19,7 @@ from ui import conversation_view as view
 from ui.conversation_desk import MAX_SOUGHT, Visitor
 from ui.conversations import Store
 from ui.handlers import Switch, Talk, View
+from ui.login import USER_HEADER
 from ui.render import STATIC
 
 # The last input of an event is the id of the conversation that this tab has open.
@@ -72,7 +73,7 @@ def editing_note() -> gr.HTML:
 
 def visitor_of(browser: object, request: gr.Request) -> Visitor:
     """Who sent an event. The header is the server's own: it takes off what comes from outside under this name."""
-    return Visitor(browser, str(request.headers.get("x-footnoted-user", "")))
+    return Visitor(browser, str(request.headers.get(USER_HEADER, "")))
 
 
 def wire(

@@ -7,6 +7,7 @@ import asyncio
 import copy
 import logging
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from corpus.errors import FootnotedError, UsageError
@@ -130,7 +131,10 @@ class EvaluationDesk:
 
     def start_panel(self, notice: str = "") -> str:
         """The part that starts a run, and shows how far one is."""
-        return view.start_panel(list(self._sets().values()), self.worker.progress, notice)
+        progress = self.worker.progress
+        if self.runs.public and progress.own:  # that there is one, and no more
+            progress = replace(progress, title="A run", said="") if progress.running else Progress()
+        return view.start_panel(list(self._sets().values()), progress, notice)
 
     def start(self, key: object, limit: object) -> str:
         """Begin a run; what to say if that can't be done, else nothing."""

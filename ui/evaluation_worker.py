@@ -59,6 +59,7 @@ class Progress:
     """How far the run is. With `saved`, the name under which its results lie; with `problem`, why it has none."""
 
     title: str = ""
+    own: bool = False  # the questions are a person's own
     running: bool = False
     done: int = 0
     total: int = 0
@@ -117,7 +118,7 @@ class Worker:
                 raise UsageError("A run is under way already.", "Wait for its end, or stop it first.")
             self._stopped.clear()
             self._began = 0.0
-            self.progress = Progress(chosen.title, running=True, total=limit, said="Reading the questions")
+            self.progress = Progress(chosen.title, chosen.own, running=True, total=limit, said="Reading the questions")
         threading.Thread(target=self._work, args=(chosen, limit), name="footnoted-evaluation", daemon=True).start()
 
     def stop(self) -> None:

@@ -59,6 +59,7 @@ def keep(answer: Answer, reason: str, *, test: bool = False, folder: Path | None
 def _append_case(file: Path, answer: Answer, reason: str) -> bool:
     """Make it a test question; False if it is one already. A follow-up is asked as it was searched, to stand alone."""
     question = answer.question if answer.trace.filters else answer.trace.standalone or answer.question
+    file.touch(0o600)  # for its owner alone, as feedback.jsonl
     try:
         return append_case(file, question, (), reasons(answer)[reason], answerable=reason != ABSENT)
     except UsageError as error:

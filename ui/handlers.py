@@ -245,6 +245,7 @@ class Desk:
         history = (replace(talk, exchanges=talk.exchanges[:-1]) if instead else talk).history
         talk = talk.with_instead(asked) if instead else talk.with_next(asked)
         exchange = talk.exchanges[-1]
+        switch.rated.pop((exchange.turn, exchange.question), None)
         switch.forget()
         switch.busy, switch.stop, run = True, False, switch.run
         try:

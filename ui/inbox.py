@@ -16,6 +16,7 @@ from corpus.readers import EXTENSIONS, READERS, Item
 MAX_PASTE = 60_000  # characters; in UTF-8 it must pass the limit that server.py sets for a request
 MAX_FILE = 5_000_000  # bytes
 MAX_FILES = 20  # in one import
+MAX_ITEMS = 100_000  # in one import
 HELD_BYTES = 60_000_000  # of all parcels; the oldest make room
 HELD_SECONDS = 3600.0
 PASTED = "Pasted text"
@@ -32,8 +33,8 @@ class Parcel:
 
     @property
     def items(self) -> list[Item]:
-        """The insights in it, and what can't be read."""
-        return read_bytes(self.name, self.data, self.format_name)
+        """The insights in it, and what can't be read; if these are too many for an import, not all."""
+        return read_bytes(self.name, self.data, self.format_name, MAX_ITEMS + 1)
 
 
 class Inbox:
@@ -45,7 +46,7 @@ class Inbox:
         self._held: dict[str, tuple[float, Parcel]] = {}
 
     def send(self, name: object, data: bytes) -> str:
-        """Keep a file; its token. Raises UsageError if its name tells no format, or if it is empty or too large."""
+        """Keep a file; its token. Raises UsageError if its name tells no format, or if it is too large."""
         name = one_line(PurePosixPath(name.replace("\\", "/")).name)[:120] if isinstance(name, str) else ""
         format_name = EXTENSIONS.get(PurePosixPath(name).suffix.casefold())
         if format_name is None:

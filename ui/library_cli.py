@@ -18,7 +18,7 @@ def dry_run(items: Iterable[Item], name: str | None) -> int:
     path = library_path(name, create=True)
     if path is not None and not path.exists():
         report = reported(_printed(plan(items)))
-        into = f"{path} would be made"
+        into = f"{path} would be made" if report.new else "No library would be made"
     else:
         with open_library(name if path is None else path) as library:
             report = reported(_printed(library.preview(items)))
@@ -58,6 +58,8 @@ def export(library: Library, file: str, format_name: str | None, *, replace: boo
         sys.stdout.writelines(EXPORTS[chosen](library.insights()))
         return 0
     path = Path(file)
+    if path.exists() and path.samefile(library.path):
+        raise UsageError(f"{path} is the library itself.", "Name another file.")
     count = write_export(path, library.insights(), export_format(path, format_name), replace=replace)
     sys.stdout.write(f"Wrote {terminal.counted(count)} of {library.name} to {path}.\n")
     return 0

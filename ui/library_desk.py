@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain
+from itertools import chain, islice
 from typing import Any, Protocol, runtime_checkable
 
 from corpus.browse import EVERYTHING, FACETS, SORTS, Selection
@@ -26,7 +26,7 @@ from rag.models import Report as Progress
 from rag.models import silent
 from ui import library_view as view
 from ui.handlers import MAX_QUESTION, UNEXPECTED, Engine
-from ui.inbox import Inbox, Parcel
+from ui.inbox import MAX_ITEMS, Inbox, Parcel
 from ui.library_view import Group, Rights, Shelf
 from ui.suggest import about
 
@@ -72,11 +72,17 @@ class Turned:
 
 
 class LibraryDesk:
-    """The library behind its tab. `changes`: whether visitors may add, edit, delete and undo."""
+    """The library behind its tab. `changes`: whether visitors may add, edit, delete and undo.
 
-    def __init__(self, engine: Engine, *, changes: bool = True, inbox: Inbox | None = None) -> None:
+    `shared`: several people log in here. To them the library that somebody has on this machine is never opened.
+    """
+
+    def __init__(
+        self, engine: Engine, *, changes: bool = True, shared: bool = False, inbox: Inbox | None = None
+    ) -> None:
         self._engine = engine
         self._changes = changes
+        self._shared = shared
         self._inbox = inbox or Inbox()
         self._searching = threading.Lock()
         self._importing = threading.Lock()
@@ -396,6 +402,8 @@ class LibraryDesk:
         library = self._writable()
         if library is None:
             return Rights(change=False, add=False, why_not=SHIPPED if self._engine.library.name == "demo" else "")
+        if library.name == "demo" and self._shared and own_library().exists():
+            return Rights(change=False, add=False, why_not=SHIPPED)
         if library.name == "demo":
             return Rights(change=False, add=True, own=str(own_library()), why_not=SHIPPED + INVITED)
         if library.read_only:
@@ -427,7 +435,14 @@ def export_suffix(suffix: str) -> str | None:
 
 
 def _items(parcels: Iterator[Parcel]) -> list[Item]:
-    return [item for parcel in parcels for item in parcel.items]
+    """What is in the parcels. Raises UsageError if it is too much: a few bytes of each become a kilobyte in memory."""
+    items = list(islice(chain.from_iterable(parcel.items for parcel in parcels), MAX_ITEMS + 1))
+    if len(items) > MAX_ITEMS:
+        raise UsageError(
+            f"This holds more than {MAX_ITEMS:,} insights.",
+            "Split it, or add it in the terminal: footnoted library add FILE",
+        )
+    return items
 
 
 def _named(parcel: Parcel) -> str:

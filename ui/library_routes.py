@@ -5,6 +5,7 @@ from urllib.parse import unquote
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect
 
 from corpus.errors import FootnotedError
 from ui.library_desk import LibraryDesk, export_suffix
@@ -23,7 +24,10 @@ def add_routes(app: FastAPI, desk: LibraryDesk) -> None:
     async def upload(request: Request) -> Response:
         if "x-file-name" not in request.headers:
             return JSONResponse({"detail": "The file has no name."}, 400)
-        data = await request.body()
+        try:
+            data = await request.body()
+        except ClientDisconnect:
+            return Response(status_code=400)  # to nobody
         try:
             token = await run_in_threadpool(desk.accept, unquote(request.headers["x-file-name"]), data)
         except FootnotedError as error:

@@ -4,7 +4,9 @@ The guard does what Gradio leaves open: a limit on bodies and on requests, no fo
 route that the page doesn't use, and a content security policy under which the page can fetch from nowhere else.
 """
 
+import asyncio
 import json
+import logging
 import os
 import re
 import socket
@@ -116,7 +118,7 @@ def make_app(
         return Response(ICON, media_type="image/svg+xml", headers={"cache-control": "max-age=86400"})
 
     add_report(app, engine)
-    shelf = LibraryDesk(engine, changes=changes)
+    shelf = LibraryDesk(engine, changes=changes, shared=users is not None)
     add_routes(app, shelf)
     app.router.routes.extend(openai_api.routes(desk))
     if tools:
@@ -171,14 +173,14 @@ def serve(
 
     `hosts` are further names under which visitors reach it; a host that isn't this machine alone allows any name
     unless some are given. `auth` is the file of those who may log in (see ui/users.py); a host that others can reach
-    needs it, or `without_auth`. `address` is the one under which a proxy offers the page.
+    needs it, or `without_auth`. `address` is the one under which a proxy offers the page, also to others.
     """
     check_address(address)
-    users = guarded(host, auth, without_auth)
+    users = guarded(host, auth, without_auth, address)
     check_port(host, port)
     names = (*LOOPBACK, *hosts) if is_loopback(host) or hosts else ("*",)
     store = Store(default_path())
-    changes = is_loopback(host) or users is not None  # not by whoever happens to come by
+    changes = users is not None or (is_loopback(host) and not address)  # not by whoever happens to come by
     app = make_app(
         engine, examples, hosts=names, port=port, store=store, users=users, mcp=mcp, changes=changes, address=address
     )
@@ -196,7 +198,13 @@ def serve(
         name = f"[{host}]" if ":" in host else host
         address = f"http://{'localhost' if host in ('0.0.0.0', '::') else name}:{port}/"
         threading.Timer(1.0, webbrowser.open, (address,)).start()
+    logging.getLogger("uvicorn.error").addFilter(is_news)
     uvicorn.Server(config).run()
+
+
+def is_news(record: logging.LogRecord) -> bool:
+    """Whether the server's log has to say this: that open pages were cut off at Ctrl-C is no fault."""
+    return not (record.exc_info and isinstance(record.exc_info[1], asyncio.CancelledError))
 
 
 def check_port(host: str, port: int) -> None:
@@ -215,10 +223,13 @@ def check_address(address: str) -> None:
     example = "Write it like https://insights.example."
     try:
         parts = urlsplit(address)
-        name = parts.hostname
+        name, _ = parts.hostname, parts.port
     except ValueError as error:
         raise UsageError(f"{address!r} is no address.", example) from error
-    if address and (parts.scheme not in ("http", "https") or not name or parts.path.strip("/") or parts.query):
+    whole = (
+        parts.scheme in ("http", "https") and name and not re.search(r"[@*?#]", address) and not parts.path.strip("/")
+    )
+    if address and not whole:
         raise UsageError(f"{address!r} is no address of a whole site.", example)
 
 
@@ -288,7 +299,10 @@ class Guard:
 
 
 class Behind:
-    """Gives each request the address that its sender knows: forwarded headers say so too, but anybody can send them."""
+    """Gives each request the address that its sender knows: forwarded headers say so too, but anybody can send them.
+
+    All come from the proxy's own machine, often this one: none of them counts as the person who sits at it.
+    """
 
     def __init__(self, app: ASGIApp, address: str) -> None:
         parts = urlsplit(address)
@@ -298,7 +312,7 @@ class Behind:
         """Pass on."""
         if scope["type"] == "http":
             others = [(key, value) for key, value in scope["headers"] if key != b"host"]
-            scope = {**scope, "scheme": self.scheme, "headers": [(b"host", self.host), *others]}
+            scope = {**scope, "scheme": self.scheme, "headers": [(b"host", self.host), *others], "client": None}
         await self.app(scope, receive, send)
 
 

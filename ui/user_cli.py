@@ -85,10 +85,14 @@ def run_list(options: Options) -> int:
 
 
 def ask_password(name: str) -> str:
-    """A new password, typed twice without echo. Raises UsageError without a terminal, or if the two differ."""
+    """A new password, typed twice without echo. Raises UsageError without a terminal, or if it isn't the same twice."""
     if not sys.stdin.isatty():
         raise UsageError("A password is asked for on a terminal, so that it shows nowhere.", "Run this in one.")
-    first = getpass.getpass(f"Password for {name}: ")
-    if getpass.getpass("The same again: ") != first:
+    try:
+        first = getpass.getpass(f"Password for {name}: ")
+        second = getpass.getpass("The same again: ")
+    except EOFError as error:
+        raise UsageError("No password was typed.", "Run it again.") from error
+    if second != first:
         raise UsageError("The two passwords differ.", "Run it again.")
     return first

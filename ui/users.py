@@ -49,8 +49,10 @@ class User:
     keys: tuple[str, ...] = ()  # the SHA-256 of each API key
 
 
-def guarded(host: str, auth: Path | None, without_auth: bool) -> "UserFile | None":
+def guarded(host: str, auth: Path | None, without_auth: bool, address: str = "") -> "UserFile | None":
     """The users of a server that will listen on this host; None if everybody who reaches it may use it.
+
+    With the `address` of a proxy others reach it too, whatever the host.
 
     Raises UsageError if others could reach it and nobody has said whether they may, or if the file can't be used.
     """
@@ -61,9 +63,9 @@ def guarded(host: str, auth: Path | None, without_auth: bool) -> "UserFile | Non
         if not users.now():
             raise UsageError(f"{auth} holds no user.", f"Add one: footnoted user add NAME --auth {auth}")
         return users
-    if not without_auth and not is_loopback(host):
+    if not without_auth and (address or not is_loopback(host)):
         raise UsageError(
-            f"Whoever reaches {host} could ask and read your insights.",
+            f"Whoever reaches {address or host} could ask and read your insights.",
             "Give --auth FILE (see `footnoted user add --help`), or --without-auth if that is what you want.",
         )
     return None
