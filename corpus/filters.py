@@ -97,6 +97,8 @@ def filter_from(given: Mapping[str, object]) -> Filter:
     for name, value in given.items():
         if name in NAMED and isinstance(value, list | tuple) and all(isinstance(each, str) for each in value):
             values[name] = tuple(dict.fromkeys(cleaned for each in value if (cleaned := one_line(each))))
+            if value and not values[name]:  # as no filter at all it would let through what was to be kept out
+                raise UsageError(f"The filter's {name} are empty.", "Name one, or leave them out.")
         elif name in ("since", "until") and isinstance(value, str):
             values[name] = checked_date(value, name) if value else ""
         elif name == "note" and isinstance(value, bool):

@@ -145,7 +145,15 @@ def test_a_name_typed_loosely_becomes_the_librarys_own() -> None:
 
 @pytest.mark.parametrize(
     "given",
-    [{"colour": "red"}, {"authors": "Ines"}, {"authors": [1]}, {"since": 2024}, {"until": "soon"}, {"note": "yes"}],
+    [
+        {"colour": "red"},
+        {"authors": "Ines"},
+        {"authors": [1]},
+        {"since": 2024},
+        {"until": "soon"},
+        {"note": "yes"},
+        {"tags": [""]},
+    ],
 )
 def test_plain_data_that_is_no_filter_is_a_sentence(given: dict[str, object]) -> None:
     with pytest.raises(UsageError):
