@@ -1,6 +1,6 @@
 # Footnoted. `make` lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help chat test check format eval ablations others public peers clean
+.PHONY: help chat test check lint format eval ablations others public peers clean
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3)
 BIN := .venv/bin
@@ -19,11 +19,13 @@ test: $(DEV) ## set up and pass all tests: fast, real models, real browser
 	@CI=$(CI) tests/browser.sh
 	$(BIN)/pytest -m "slow or not slow" --durations=10
 
-check: $(DEV) ## format, lint, types and fast tests: before each commit
+check: lint ## format, lint, types and fast tests: before each commit
+	$(BIN)/pytest -m "not slow"
+
+lint: $(DEV) ## format, lint and types alone
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/pytest -m "not slow"
 
 format: $(DEV) ## put the code into its format
 	$(BIN)/ruff format .

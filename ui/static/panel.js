@@ -42,7 +42,10 @@ function showTip(chip) {
   if (chip === tipped) return;
   hideTip();
   const card = cardOf(chip);
-  const marked = [...(card?.querySelectorAll('mark') ?? [])].map((mark) => mark.textContent).join(' … ');
+  const marked = [...(card?.querySelectorAll('mark') ?? [])].reduce((said, mark) => {
+    const between = mark.previousSibling?.textContent.trim() ? ' … ' : ' ';
+    return said ? said + between + mark.textContent : mark.textContent;
+  }, '');
   if (!marked) return;
   tipped = chip;
   tip.textContent = marked.length > 320 ? `${marked.slice(0, 320).trimEnd()} …` : marked;
