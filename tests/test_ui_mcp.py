@@ -107,7 +107,8 @@ def test_stdio_ends_with_its_input() -> None:
 
 
 @pytest.mark.parametrize("mode", ["auto", "legacy"])
-def test_http_answers_old_clients_and_new_ones(url: str, mode: str) -> None:
+def test_http_answers_old_clients_and_new_ones(url: str, engine: ScriptedEngine, mode: str) -> None:
+    engine.pause = 0.2  # while it searches: steps that come at once may be told as one
     told: list[str] = []
 
     async def progress(progress: float, total: float | None, message: str | None) -> None:
@@ -131,7 +132,8 @@ def test_http_answers_old_clients_and_new_ones(url: str, mode: str) -> None:
     assert text_of(whole).endswith("on one sleeper. — Tracks, 2024-05-01")
     assert [row["insight_id"] for row in near.structured_content["insights"]] == ["s2"]
     assert not any(result.is_error for result in (asked, found, whole, near))
-    assert told[-1] == PHASES[Phase.WRITING]
+    assert told[0] == PHASES[Phase.SEARCHING]
+    assert set(told) <= set(PHASES.values())
 
 
 def test_a_filter_narrows_what_is_asked(url: str, engine: ScriptedEngine) -> None:
