@@ -141,13 +141,13 @@ class Database:
         """All the writes inside take effect together when it ends, or none of them."""
         if self.read_only:
             raise read_only_error(self.path)
-        with explained(self.path), _between(self.connection(), "BEGIN IMMEDIATE") as connection:
+        with explained(self.path), between(self.connection(), "BEGIN IMMEDIATE") as connection:
             yield connection
 
     @contextmanager
     def snapshot(self) -> Iterator[sqlite3.Connection]:
         """All the reads inside see the same state."""
-        with explained(self.path), _between(self.connection(), "BEGIN") as connection:
+        with explained(self.path), between(self.connection(), "BEGIN") as connection:
             yield connection
 
     def close(self) -> None:
@@ -194,7 +194,7 @@ class Database:
             self._settle_reading()
         connection = self.connection()
         if create and not self.read_only and _is_blank(connection):
-            _retried(lambda: connection.execute("PRAGMA journal_mode = WAL"))
+            retried(lambda: connection.execute("PRAGMA journal_mode = WAL"))
             with self.transaction():
                 if _is_blank(connection):  # unless another process was faster
                     _make_schema(connection)
@@ -310,7 +310,8 @@ def _make_schema(connection: sqlite3.Connection) -> None:
 
 
 @contextmanager
-def _between(connection: sqlite3.Connection, begin: str) -> Iterator[sqlite3.Connection]:
+def between(connection: sqlite3.Connection, begin: str) -> Iterator[sqlite3.Connection]:
+    """One transaction: all of it, or nothing."""
     connection.execute(begin)
     try:
         yield connection
@@ -321,9 +322,9 @@ def _between(connection: sqlite3.Connection, begin: str) -> Iterator[sqlite3.Con
         raise
 
 
-def _retried(action: Callable[[], object]) -> None:
+def retried(action: Callable[[], object], seconds: float = BUSY_SECONDS) -> None:
     """SQLite doesn't wait by itself when two processes switch a new file to WAL at once."""
-    until = time.monotonic() + BUSY_SECONDS
+    until = time.monotonic() + seconds
     while True:
         try:
             action()

@@ -3,10 +3,11 @@
 import asyncio
 import gc
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
+
+from tests.waiting import wait_for
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
@@ -26,9 +27,8 @@ def served(make: "Callable[[], ASGIApp]") -> Iterator[str]:
 
     thread = threading.Thread(target=asyncio.run, args=(work(),), daemon=True)
     thread.start()
-    while not (started and started[0].started):
-        assert thread.is_alive(), "the server did not start"
-        time.sleep(0.01)
+    wait_for(lambda: (started and started[0].started) or not thread.is_alive())
+    assert thread.is_alive(), "the server did not start"
     server = started[0]
     port = server.servers[0].sockets[0].getsockname()[1]
     try:

@@ -20,6 +20,7 @@ from corpus.library import open_library
 from eval.cases import read_cases
 from rag.datatypes import Answer, Phase, Status
 from tests.test_ui_render import NASTY, Reading, exchange_of
+from tests.waiting import wait_for
 from ui import asking_desk, asking_view, feedback, render
 from ui.examples import examples
 from ui.handlers import Desk, Limits, Switch, Talk
@@ -185,7 +186,7 @@ def test_offers_wait_for_the_model_and_give_up_if_they_must(desk: Desk, scripted
             stream = offers(desk, talk, switch, EVERYTHING)
             seen = [await anext(stream)]
             waiting = asyncio.ensure_future(anext(stream, "ended"))
-            await asyncio.sleep(0.05)
+            await asyncio.to_thread(wait_for, lambda: len(desk._turns._queue) == 2)
             assert not waiting.done()
             switch.forget()
             return [*seen, await waiting]

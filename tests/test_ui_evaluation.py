@@ -26,6 +26,7 @@ from tests.browsing import watched
 from tests.conftest import HOSTILE, SCREENS, ScriptedEngine, Served, sample_insights
 from tests.fakes import HashEmbedder, OpenReader, ScriptedWriter
 from tests.test_ui_browser import Inspect, focused, inspect, is_phone
+from tests.waiting import wait_for
 from ui.evaluation_desk import EvaluationDesk, is_alone, report_page
 from ui.evaluation_report import PATH, add_report
 from ui.evaluation_runs import Runs, results_folder
@@ -324,7 +325,6 @@ class Slowly:
 
     def ask(self, question: str, history: Sequence[Turn]) -> Answer:
         assert self.go.acquire(timeout=10)
-        time.sleep(0.03)  # so that somebody who watches sees it
         self.asked.append(question)
         return Answer(question, Status.NOT_IN_LIBRARY)
 
@@ -344,22 +344,15 @@ def own(tmp_path: Path, six: Path) -> QuestionSet:
     return QuestionSet("own-0", "Your own questions", plain(tmp_path), library=six)
 
 
-def until(true: Any, seconds: float = 20.0) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "it took too long"
-        time.sleep(0.01)
-
-
 def test_a_run_is_asked_and_saved(worker: Worker, slowly: Slowly, own: QuestionSet) -> None:
     worker.start(own, 3)
     with pytest.raises(UsageError, match="under way already"):
         worker.start(own, 3)
     slowly.go.release()
-    until(lambda: worker.progress.done == 1)
+    wait_for(lambda: worker.progress.done == 1)
     assert worker.progress.running
     slowly.go.release(2)
-    until(lambda: not worker.progress.running)
+    wait_for(lambda: not worker.progress.running)
     assert (worker.progress.problem, worker.progress.stopped, worker.progress.total) == ("", False, 3)
     run = Runs(worker.folder).load(worker.progress.saved)
     assert [each.question for each in run.rows] == slowly.asked
@@ -369,16 +362,16 @@ def test_a_run_is_asked_and_saved(worker: Worker, slowly: Slowly, own: QuestionS
 def test_a_stopped_run_goes_on(worker: Worker, slowly: Slowly, own: QuestionSet) -> None:
     worker.start(own, 3)
     slowly.go.release()
-    until(lambda: worker.progress.done == 1)
+    wait_for(lambda: worker.progress.done == 1)
     worker.stop()
     slowly.go.release()
-    until(lambda: not worker.progress.running)
+    wait_for(lambda: not worker.progress.running)
     assert worker.progress.stopped
     assert not Runs(worker.folder).names()
     before = len(slowly.asked)
     slowly.go.release(3)
     worker.start(own, 3)
-    until(lambda: not worker.progress.running)
+    wait_for(lambda: not worker.progress.running)
     assert worker.progress.saved
     assert len(slowly.asked) < before + 3, "what was asked before isn't asked again"
     assert not list(worker.folder.glob("*.unfinished.jsonl"))
@@ -394,19 +387,19 @@ def test_a_run_has_its_limits(worker: Worker, own: QuestionSet, limit: int) -> N
 def test_faults_of_a_run_are_sentences(worker: Worker, slowly: Slowly, own: QuestionSet, tmp_path: Path) -> None:
     slowly.fault = UsageError("The model is gone.", "Fetch it.")
     worker.start(own, 1)
-    until(lambda: not worker.progress.running)
+    wait_for(lambda: not worker.progress.running)
     assert worker.progress.problem == "The model is gone. Fetch it."
     slowly.fault = ZeroDivisionError("secret")
     worker.start(own, 1)
-    until(lambda: not worker.progress.running)
+    wait_for(lambda: not worker.progress.running)
     assert "was logged" in worker.progress.problem
     worker.start(QuestionSet("x", "X", tmp_path / "nowhere"), 1)
-    until(lambda: not worker.progress.running)
+    wait_for(lambda: not worker.progress.running)
     assert "neither a file nor a folder" in worker.progress.problem
     worker.folder = tmp_path / "a file"
     worker.folder.write_text("", encoding="utf-8")
     worker.start(own, 1)
-    until(lambda: not worker.progress.running)
+    wait_for(lambda: not worker.progress.running)
     assert "can't be written" in worker.progress.problem
 
 
@@ -419,10 +412,10 @@ def test_the_pages_models_answer_in_turn_and_the_library_stays(six: Path, tmp_pa
         with desk.model() as held:
             assert held
             worker.start(own, 2)
-            until(lambda: worker.progress.said.startswith("Preparing"))
-            time.sleep(0.2)
+            wait_for(lambda: worker.progress.said.startswith("Preparing"))
+            wait_for(lambda: len(desk._turns._queue) == 2)
             assert worker.progress.done == 0, "somebody else has the model"
-        until(lambda: not worker.progress.running)
+        wait_for(lambda: not worker.progress.running)
         assert worker.progress.problem == ""
         run = Runs(worker.folder).load(worker.progress.saved)
         assert [each.status for each in run.rows] == ["answered"] * 2
@@ -442,7 +435,7 @@ def test_a_question_that_hides_insights_finds_them_hidden(six: Path, tmp_path: P
         pipeline = Pipeline(library, Config(), HashEmbedder(), OpenReader(), ScriptedWriter("Nothing."))
         worker = Worker(Desk(pipeline), tmp_path / "runs")
         worker.start(QuestionSet("h", "H", file, library=six), 5)
-        until(lambda: not worker.progress.running)
+        wait_for(lambda: not worker.progress.running)
         found = Runs(worker.folder).load(worker.progress.saved).rows
         assert ["s2" in each.retrieved for each in found] == [False, True]
         assert library.count() == 6
@@ -459,7 +452,7 @@ def test_a_model_in_use_is_waited_for_until_one_stops(scripted: ScriptedEngine) 
 def test_an_engine_that_is_no_pipeline_says_so(scripted: ScriptedEngine, tmp_path: Path, own: QuestionSet) -> None:
     worker = Worker(Desk(scripted), tmp_path / "runs")
     worker.start(own, 1)
-    until(lambda: not worker.progress.running)
+    wait_for(lambda: not worker.progress.running)
     assert "footnoted eval run" in worker.progress.problem
 
 
@@ -512,7 +505,8 @@ def test_a_run_is_watched_to_its_end(
         seen = []
         async for panel, listing in desk.watch():
             seen.append((panel, listing))
-            slowly.go.release()
+            if desk.worker.progress.running and (len(seen) == 1 or "1 of 2 asked" in panel):
+                slowly.go.release()  # the next question, once this state was seen
         return seen
 
     assert len(asyncio.run(watch())) == 1, "nothing is under way"
@@ -542,7 +536,7 @@ def runs_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     own = QuestionSet("own-0", "Your own questions", plain(cases, 30), library=library)
 
     def ask(question: str, history: Sequence[Turn]) -> Answer:
-        time.sleep(0.15)
+        time.sleep(0.15)  # thirty of these leave a person in a browser the time to press Stop
         return Answer(question, Status.NOT_IN_LIBRARY)
 
     made_with = partial(EvaluationDesk, folder=place, sets=lambda: {"own-0": own}, opener=lambda *given: Session(ask))

@@ -13,6 +13,7 @@ import pytest
 from corpus.errors import FootnotedError, UsageError
 from corpus.filters import EVERYTHING, Filter
 from rag.datatypes import Answer, Phase, Status, Step, Turn
+from tests.waiting import wait_for
 from ui.handlers import MAX_QUESTION, MAX_TURNS, UNEXPECTED, Desk, Limits, Switch, Talk, View, check
 
 if TYPE_CHECKING:
@@ -30,13 +31,6 @@ def views(desk: Desk, question: object, talk: Talk | None = None, switch: Switch
         return [view async for view in desk.ask(question, talk or Talk(), switch or Switch())]
 
     return list(run(collect()))
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 3
-    while not condition():
-        assert time.monotonic() < end, "this did not come about within 3 seconds"
-        time.sleep(0.005)
 
 
 @pytest.fixture
@@ -128,7 +122,7 @@ def test_stop_keeps_what_stands_and_frees_the_model(desk: Desk, scripted: "Scrip
     assert last.talk.exchanges[-1].stopped
     assert "Stopped." in last.thread
     assert "Parcels do" in last.thread
-    wait_for(lambda: scripted.running == 0)
+    wait_for(lambda: scripted.running == 0, 3)
 
 
 def test_a_reader_who_leaves_frees_the_model(desk: Desk, scripted: "ScriptedEngine") -> None:
@@ -141,7 +135,7 @@ def test_a_reader_who_leaves_frees_the_model(desk: Desk, scripted: "ScriptedEngi
         await stream.aclose()  # what Gradio does when the browser is gone
 
     run(leave())
-    wait_for(lambda: scripted.running == 0)
+    wait_for(lambda: scripted.running == 0, 3)
     assert views(desk, "night trains?")[-1].talk.exchanges[-1].done
 
 
@@ -231,7 +225,7 @@ def test_a_forgotten_conversation_says_no_more(desk: Desk, scripted: "ScriptedEn
 def test_an_answer_that_takes_too_long_is_stopped(scripted: "ScriptedEngine") -> None:
     last = views(Desk(scripted, replace(QUICK, total=0.1)), "hold")[-1]
     assert "took longer than" in last.thread
-    wait_for(lambda: scripted.running == 0)
+    wait_for(lambda: scripted.running == 0, 3)
 
 
 def test_updates_are_coalesced(scripted: "ScriptedEngine") -> None:
@@ -314,4 +308,4 @@ def test_search_gives_the_nearest(desk: Desk) -> None:
 
 def test_no_thread_is_left_behind(desk: Desk) -> None:
     views(desk, "night trains?")
-    wait_for(lambda: all(thread.name != "footnoted-answer" for thread in threading.enumerate()))
+    wait_for(lambda: all(thread.name != "footnoted-answer" for thread in threading.enumerate()), 3)

@@ -15,6 +15,7 @@ from corpus.filters import Filter
 from rag.datatypes import Phase
 from tests.conftest import ScriptedEngine, sample_insights
 from tests.serving import served
+from tests.waiting import wait_for
 from ui.handlers import Desk, Limits
 from ui.mcp_server import PATH, check_installed, http_app
 from ui.render import PHASES
@@ -187,14 +188,11 @@ def test_a_client_that_leaves_frees_the_model(url: str, engine: ScriptedEngine, 
 
     async def leave() -> float:
         holding = asyncio.ensure_future(hold())
-        while not engine.running:
-            await asyncio.sleep(0.01)
+        await asyncio.to_thread(wait_for, lambda: engine.running)
         began = time.monotonic()
         holding.cancel()
         await asyncio.gather(holding, return_exceptions=True)
-        while engine.running:
-            assert time.monotonic() - began < 3, "the model is still busy"
-            await asyncio.sleep(0.01)
+        await asyncio.to_thread(wait_for, lambda: not engine.running, 3)
         return time.monotonic() - began
 
     assert asyncio.run(leave()) < 0.5 + 0.5  # half a second, and some for a busy machine

@@ -2,10 +2,9 @@
 
 import json
 import threading
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +16,7 @@ from corpus.filters import Filter
 from rag.datatypes import Answer, Citation, Claim, Evidence, Status, Turn, Verdict
 from tests.conftest import ScriptedEngine, sample_insights
 from tests.serving import served
+from tests.waiting import wait_for
 from ui import reply
 from ui.handlers import MAX_QUESTION, Desk, Limits
 from ui.openai_api import Asked, Refusal, read, routes
@@ -220,14 +220,6 @@ def api() -> Iterator[Api]:
         yield Api(engine, url)
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 3) -> float:
-    began = time.monotonic()
-    while not condition():
-        assert time.monotonic() - began < seconds, f"this did not come about within {seconds} seconds"
-        time.sleep(0.005)
-    return time.monotonic() - began
-
-
 def test_the_client_gets_the_reply_with_its_citations(api: Api) -> None:
     with api.client() as client:
         messages: Any = [user("Who?"), {"role": "assistant", "content": "Brandt."}, user("night trains?")]
@@ -272,15 +264,19 @@ def test_a_stream_is_the_same_reply_in_verified_sentences(api: Api) -> None:
 
 
 def test_a_sentence_that_is_still_being_checked_is_not_sent(api: Api) -> None:
-    with api.client() as client:
-        messages: Any = [user("slowly")]
-        stream = client.chat.completions.create(model="footnoted", messages=messages, stream=True)
-        with stream:
-            first = next(iter(stream))
-            assert first.choices[0].delta.content == ""
-            wait_for(lambda: api.engine.running == 1)
-            time.sleep(0.2)
-    wait_for(lambda: api.engine.running == 0)
+    import httpx
+
+    body = {"model": "footnoted", "messages": [user("slowly")], "stream": True}
+    with httpx.stream("POST", f"{api.url}v1/chat/completions", json=body, timeout=10) as response:
+        beats, said = 0, []
+        for line in response.iter_lines():
+            beats += line.startswith(":")  # nothing is ready
+            said += [json.loads(line[6:])["choices"][0]["delta"]["content"]] if line.startswith("data: ") else []
+            if beats == 3:
+                break
+        assert said == [""]
+        assert api.engine.running == 1
+    wait_for(lambda: api.engine.running == 0, 3)
 
 
 def test_the_models_are_listed(api: Api) -> None:
@@ -343,7 +339,7 @@ def test_a_client_that_leaves_frees_the_model(api: Api, stream: bool) -> None:
             assert next(response.iter_text()).startswith("data: ")
 
     (leave_stream if stream else leave)()
-    assert wait_for(lambda: api.engine.running == 0) < 0.5 + 0.5  # half a second, and some for a busy machine
+    assert wait_for(lambda: api.engine.running == 0, 3) < 0.5 + 0.5  # half a second, and some for a busy machine
     with api.client() as client:
         messages: Any = [user("night trains?")]
         assert client.chat.completions.create(model="footnoted", messages=messages).choices

@@ -12,7 +12,6 @@ import os
 import secrets
 import sqlite3
 import tempfile
-import time
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
@@ -20,6 +19,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from corpus.database import between, retried
 from corpus.errors import LibraryError
 from corpus.insight import one_line
 from corpus.places import data_dir
@@ -152,7 +152,7 @@ class Store:
             return conversation
         now = self._now().isoformat()
         rows = [(key, now, _storable(e.question), _words(e), encode(e)) for key, e in exchanges]
-        with self._opened() as db, _transaction(db):
+        with self._opened() as db, between(db, "BEGIN IMMEDIATE"):
             found = db.execute("SELECT number FROM conversations WHERE id = ? AND owner = ?", (conversation, owner))
             number = next((number for (number,) in found), None)
             if number is None:
@@ -189,7 +189,7 @@ class Store:
         """The conversation, if the owner has it. An exchange that can't be read any more says so."""
         if self.path is None or not owner:
             return None
-        with self._opened() as db, _transaction(db, "BEGIN"):  # both queries see the same state
+        with self._opened() as db, between(db, "BEGIN"):  # both queries see the same state
             row = db.execute(
                 "SELECT number, title, created, updated FROM conversations WHERE id = ? AND owner = ?",
                 (conversation, owner),
@@ -258,16 +258,8 @@ def _make_private(path: Path) -> None:
 def _bring_up_to_date(db: sqlite3.Connection) -> None:
     if _version(db) == len(VERSIONS):
         return
-    until = time.monotonic() + BUSY_SECONDS
-    while True:  # SQLite doesn't wait by itself when two processes switch a new file to WAL at once
-        try:
-            db.execute("PRAGMA journal_mode = WAL")
-            break
-        except sqlite3.OperationalError as error:
-            if not error.sqlite_errorname.startswith("SQLITE_BUSY") or time.monotonic() > until:
-                raise
-            time.sleep(0.02)
-    with _transaction(db):
+    retried(lambda: db.execute("PRAGMA journal_mode = WAL"), BUSY_SECONDS)
+    with between(db, "BEGIN IMMEDIATE"):
         for statements in VERSIONS[_version(db) :]:  # none, if another process was faster
             for statement in statements:
                 db.execute(statement)
@@ -286,18 +278,6 @@ def _version(db: sqlite3.Connection) -> int:
     if version > len(VERSIONS):
         raise LibraryError("The file of conversations was made by a newer Footnoted.", "Update this one.")
     return int(version)
-
-
-@contextmanager
-def _transaction(db: sqlite3.Connection, begin: str = "BEGIN IMMEDIATE") -> Iterator[None]:
-    db.execute(begin)
-    try:
-        yield
-        db.execute("COMMIT")
-    except BaseException:
-        if db.in_transaction:  # a full disk has already rolled back
-            db.execute("ROLLBACK")
-        raise
 
 
 def _in_words(error: sqlite3.Error | OSError) -> LibraryError:
