@@ -43,7 +43,7 @@ class Selection:
 
     @property
     def filters(self) -> Filter:
-        """The author, the source and the year as a filter; it knows no way to ask for all of several tags."""
+        """The author, the source, the year and the first tag as a filter, which can't ask for all of several tags."""
         authors, sources = ((value,) if value else () for value in (self.author, self.source))
         return Filter(authors=authors, sources=sources, tags=self.tags[:1], since=self.year, until=self.year)
 
@@ -62,7 +62,7 @@ EVERYTHING = Selection()
 
 @dataclass(frozen=True, slots=True)
 class Facet:
-    """A facet's most frequent values among the selected insights, with how many have each."""
+    """A facet's most frequent values (the latest years) among the selected insights, with how many have each."""
 
     name: str
     values: tuple[tuple[str, int], ...]
@@ -109,7 +109,7 @@ def statement(selection: Selection, *, by_words: bool) -> Statement:
 
 
 def counted(facet: str, chosen: Statement) -> str:
-    """The SQL for the values of a facet and their counts, most frequent first, one more than MOST_VALUES."""
+    """The SQL for a facet's values and their counts, most frequent first (years: latest), one more than MOST_VALUES."""
     tables, value = chosen.tables, _VALUES.get(facet, "given.value")
     if facet == "tag":
         tables += ", json_each(insights.tags) AS given"

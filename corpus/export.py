@@ -32,8 +32,7 @@ def _jsonl(insights: Iterable[Insight]) -> Iterator[str]:
 def _csv(insights: Iterable[Insight]) -> Iterator[str]:
     yield _csv_row(FIELDS)
     for insight in insights:
-        values = {name: getattr(insight, name) for name in FIELDS} | {"tags": tags_as_text(insight.tags)}
-        yield _csv_row(values.values())
+        yield _csv_row((_fields(insight) | {"tags": tags_as_text(insight.tags)}).values())
 
 
 def _markdown(insights: Iterable[Insight]) -> Iterator[str]:

@@ -20,7 +20,7 @@ from typing import Any
 
 from corpus.errors import UsageError
 from corpus.insight import make_insight
-from eval.fields import as_text, items_of, text_of, texts_of
+from eval.fields import items_of, needed, text_of, texts_of
 from eval.files import each_object, first_keys, naming, stem, whole
 
 # A claim that is supported in part isn't supported, as in LLM-AggreFact; nor is one that says nothing ("Generic").
@@ -111,13 +111,13 @@ def _filled(path: Path, found: ClaimSet) -> ClaimSet:
 
 
 def _nli(item: Mapping[str, Any], number: int) -> Labelled:
-    text = _needed(item, "hypothesis")
+    text = needed(item, "hypothesis")
     supported, label = _judged(item.get("label"))
     # Several lines may hold one claim against several parts of its source: they aren't several claims.
     return Labelled(
         claim_id=text_of(item, "id") or f"line {number}",
         text=text,
-        premises=(_premise(_needed(item, "premise")),),
+        premises=(_premise(needed(item, "premise")),),
         supported=supported,
         label=label,
         question=text_of(item, "question").strip(),
@@ -138,10 +138,10 @@ def _judged(label: object) -> tuple[bool, str]:
 def _draft(item: Mapping[str, Any], number: int) -> Labelled:
     if not isinstance(supported := item.get("supported"), bool):
         raise ValueError("'supported' is neither true nor false")
-    insight = _premise(_needed(item, "insight"))
+    insight = _premise(needed(item, "insight"))
     return Labelled(
         claim_id=text_of(item, "id") or f"line {number}",
-        text=_needed(item, "sentence"),
+        text=needed(item, "sentence"),
         premises=(insight,),
         supported=supported,
         label="supported" if supported else "not supported",
@@ -161,7 +161,7 @@ def _collections(files: Sequence[Path], note: Note) -> tuple[Labelled, ...]:
             if not isinstance(data, dict):
                 raise ValueError("it is no collection")
             loaded.append((file, data))
-            insights |= {_needed(item, "id"): _premise(_needed(item, "text")) for item in items_of(data, "insights")}
+            insights |= {needed(item, "id"): _premise(needed(item, "text")) for item in items_of(data, "insights")}
     claims: list[Labelled] = []
     lost = 0
     for file, data in loaded:
@@ -190,8 +190,8 @@ def _of_collection(data: Mapping[str, Any], default: str) -> Iterator[tuple[Labe
         if (wrong := text_of(item, "wrong").strip()) and gold:
             yield Labelled(f"{id_} wrong", wrong, (), False, "wrong", question, id_), tuple(gold)
     for number, item in enumerate(items_of(data, "false"), 1):
-        about = _needed(item, "insight")
-        yield Labelled(f"{name} false {number}", _needed(item, "text"), (), False, "false", "", about), (about,)
+        about = needed(item, "insight")
+        yield Labelled(f"{name} false {number}", needed(item, "text"), (), False, "false", "", about), (about,)
 
 
 def _answers(item: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str, ...]]]:
@@ -209,10 +209,3 @@ def _answers(item: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str, ...]]]:
 def _premise(text: str) -> str:
     """Cleaned as an insight would be. Raises UsageError if it has no words or is longer than an insight may be."""
     return make_insight(text).text
-
-
-def _needed(item: object, name: str) -> str:
-    value = item.get(name) if isinstance(item, dict) else None
-    if not (text := as_text(value, repr(name)).strip()):
-        raise ValueError(f"{name!r} is missing or empty")
-    return text

@@ -23,6 +23,14 @@ def text_of(data: object, name: str) -> str:
     return as_text(data.get(name), repr(name))
 
 
+def needed(data: object, name: str) -> str:
+    """The text under a name, without space around it; ValueError if there is none."""
+    value = data.get(name) if isinstance(data, dict) else None
+    if not (text := as_text(value, repr(name)).strip()):
+        raise ValueError(f"{name!r} is missing or empty")
+    return text
+
+
 def texts_of(data: object, name: str) -> list[str]:
     """The list of texts under a name; an empty one if the name is missing."""
     return [as_text(value, f"an item of {name!r}") for value in items_of(data, name)]

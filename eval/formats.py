@@ -30,7 +30,7 @@ from typing import Any
 
 from corpus.errors import UsageError
 from corpus.insight import MAX_CHARACTERS, Insight, make_insight, one_line
-from eval.fields import as_text, flag_of, items_of, text_of, texts_of
+from eval.fields import flag_of, items_of, needed, text_of, texts_of
 from eval.files import decoded, each_object, first_keys, lines, naming, plain_name, stem, whole
 from eval.questions import (
     UNANSWERABLE,
@@ -111,7 +111,7 @@ def load_beir(path: Path, split: str | None, note: Note) -> list[Collection]:
 
     def document(item: Mapping[str, Any], number: int) -> None:
         nonlocal cut, empty
-        id_, title, text = _needed(item, "_id"), text_of(item, "title"), text_of(item, "text")
+        id_, title, text = needed(item, "_id"), text_of(item, "title"), text_of(item, "text")
         if id_ in insights:
             raise ValueError(f"the id {id_!r} was there before")
         text = text if _has_words(text) else title
@@ -124,10 +124,10 @@ def load_beir(path: Path, split: str | None, note: Note) -> list[Collection]:
     queries: dict[str, str] = {}
 
     def query(item: Mapping[str, Any], number: int) -> None:
-        id_ = _needed(item, "_id")
+        id_ = needed(item, "_id")
         if id_ in queries:
             raise ValueError(f"the id {id_!r} was there before")
-        queries[id_] = _needed(item, "text")
+        queries[id_] = needed(item, "text")
 
     each_object(_part(path, "corpus.jsonl"), document)
     each_object(_part(path, "queries.jsonl"), query)
@@ -355,9 +355,3 @@ def _no_split(path: Path, split: str | None) -> None:
 
 def _has_words(text: str) -> bool:
     return any(character.isalnum() for character in text)
-
-
-def _needed(item: Mapping[str, Any], name: str) -> str:
-    if not (text := as_text(item.get(name), repr(name)).strip()):
-        raise ValueError(f"{name!r} is missing or empty")
-    return text

@@ -5,19 +5,13 @@ Pure functions over an environment of their own that escapes every value.
 
 from collections.abc import Mapping, Sequence
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from corpus.filters import Filter
 from ui.record import filter_words
-from ui.render import STATIC
+from ui.render import templates
 
 CHOICES = 200  # values that a menu offers; others can be named in the question
 
-_environment = Environment(
-    loader=FileSystemLoader(STATIC), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-)
-_environment.globals.update(filter_words=filter_words)
-_macros = _environment.get_template("asking.html").module
+_render = templates("asking.html", filter_words=filter_words)
 
 
 def filter_bar(filters: Filter, passing: int, values: Mapping[str, Sequence[str]]) -> str:
@@ -36,7 +30,3 @@ def filter_bar(filters: Filter, passing: int, values: Mapping[str, Sequence[str]
 def offers(questions: Sequence[str], refused: bool, asked: str) -> str:
     """Questions that the library answers: to go on with after the one that was asked, or instead of it."""
     return _render("offers", questions=questions, refused=refused, asked=asked) if questions else ""
-
-
-def _render(name: str, **values: object) -> str:
-    return str(getattr(_macros, name)(**values)).strip()

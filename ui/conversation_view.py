@@ -2,18 +2,11 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from ui.conversations import LISTED, MAX_TITLE, Summary
-from ui.render import STATIC
+from ui.render import templates
 
-_environment = Environment(
-    loader=FileSystemLoader(STATIC), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-)
-_environment.globals.update(longest=MAX_TITLE, most=LISTED)
-_macros = _environment.get_template("conversations.html").module
+_render = templates("conversations.html", longest=MAX_TITLE, most=LISTED)
 
 
 def listing(
@@ -61,7 +54,3 @@ def when(moment: datetime, now: datetime) -> str:
     if moment.date() == now.date():
         return f"{moment:%H:%M}"
     return f"{moment.day} {moment:%b}" + (f" {moment.year}" if moment.year != now.year else "")
-
-
-def _render(name: str, /, **values: Any) -> str:
-    return str(getattr(_macros, name)(**values)).strip()

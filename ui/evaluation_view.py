@@ -7,7 +7,6 @@ code escapes on its own, so its markup stands in the template as it is.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from eval import charts, html_curves
@@ -22,7 +21,7 @@ from eval.stages import GOOD, STAGES, count_stages, moves
 from eval.summary import counted, good_side, interval_text, lede, notes, number, provenance
 from ui.evaluation_runs import COMPARED, FIGURES, Listed
 from ui.evaluation_worker import MOST, USUAL, Progress, QuestionSet
-from ui.render import STATIC, preview
+from ui.render import preview, templates
 
 ROWS = 40  # questions shown at a time
 MOST_ROWS = 2_000
@@ -30,10 +29,7 @@ SAID = 120  # characters of a setting that differs
 BY = "citation_recall"  # by which two runs are compared question by question, at first
 LISTABLE = tuple(name for name in COMPARED if MEASURES[name].each is not None)
 
-_environment = Environment(
-    loader=FileSystemLoader(STATIC), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-)
-_macros = _environment.get_template("evaluation.html").module
+_render = templates("evaluation.html")
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,7 +267,3 @@ def _duration(seconds: float) -> str:
 
 def _markup(html: Html) -> Markup:
     return Markup(html.code)
-
-
-def _render(name: str, **values: object) -> str:
-    return str(getattr(_macros, name)(**values)).strip()

@@ -429,7 +429,7 @@ class Desk:
         count = min(max(k, 1), 50) if isinstance(k, int) else 10
         narrowed = filter_of_api(filters)
         with self._search:
-            hits = self.engine.search(asked, count, narrowed) if narrowed else self.engine.search(asked, count)
+            hits = self.engine.search(asked, count, narrowed)
         return [hit_record(hit) for hit in hits]
 
     def found(self, insight_id: object) -> Insight:

@@ -1,7 +1,8 @@
 """What the library tab does: handlers without Gradio. Each takes what a browser sent, and checks it.
 
 The library that ships can't be changed. Who adds insights to it makes a library of their own, which is asked from then
-on. Uploads wait in an Inbox: their bytes are read as insights and never sent back.
+on. Uploads wait in an Inbox: a file's bytes are read as insights and never sent back, a
+pasted text only to whoever holds its token.
 """
 
 import logging
@@ -178,8 +179,7 @@ class LibraryDesk:
         match told.get("page"):
             case "add":
                 rights = self._may_add()
-                text, format_name = self._pasted(told.get("tokens"))
-                return Turned(view.add_form(rights, text, format_name))
+                return Turned(view.add_form(rights, self._pasted(told.get("tokens"))))
             case "edit":
                 library = self._changeable()
                 insight_id = told.get("id")
@@ -194,14 +194,14 @@ class LibraryDesk:
                 return Turned(view.undo_page(last))
         return Turned("")
 
-    def _pasted(self, tokens: object) -> tuple[str, str]:
+    def _pasted(self, tokens: object) -> str:
         """What was pasted under a token, to go on with it; nothing for files."""
         if tokens is None:
-            return "", ""
+            return ""
         parcels = self._inbox.parcels(tokens)
         if len(parcels) == 1 and not parcels[0][1].sent:
-            return parcels[0][1].data.decode("utf-8", "replace"), ""
-        return "", ""
+            return parcels[0][1].data.decode("utf-8", "replace")
+        return ""
 
     # ----------------------------------------------------------------------------------------------------- imports
 

@@ -7,8 +7,6 @@ page is told by its data-id: an insight's id, or a name that begins with a space
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from corpus.browse import EVERYTHING, Facet, Selection
 from corpus.edit import EDITABLE
 from corpus.export import SUFFIXES
@@ -18,7 +16,7 @@ from corpus.readers import EXTENSIONS, Problem
 from corpus.rows import tags_as_text
 from rag.datatypes import Hit
 from ui.inbox import MAX_FILE, MAX_FILES, MAX_PASTE
-from ui.render import STATIC, heading, meta, named, preview, web_address
+from ui.render import heading, meta, named, preview, templates, web_address
 
 LISTED = 40  # items of each kind that a preview or a result names
 FIRST_VALUES = 8  # of a facet; the others are folded
@@ -212,18 +210,22 @@ def _problem(problem: Problem) -> dict[str, object]:
     return {"where": where, "why": problem.reason}
 
 
-_environment = Environment(
-    loader=FileSystemLoader(STATIC), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+_render = templates(
+    "library.html",
+    heading=heading,
+    named=named,
+    meta=meta,
+    preview=preview,
+    web_address=web_address,
+    sorts=SORTS,
+    facet_names=FACETS,
+    formats=FORMATS,
+    labels=LABELS,
+    hints=HINTS,
+    first_values=FIRST_VALUES,
+    suffixes=",".join(EXTENSIONS),
+    exports=SUFFIXES,
+    max_paste=MAX_PASTE,
+    max_file=MAX_FILE,
+    max_files=MAX_FILES,
 )
-_environment.globals.update(heading=heading, named=named, meta=meta, preview=preview, web_address=web_address)
-_environment.globals.update(
-    sorts=SORTS, facet_names=FACETS, formats=FORMATS, labels=LABELS, hints=HINTS, first_values=FIRST_VALUES
-)
-_environment.globals.update(
-    suffixes=",".join(EXTENSIONS), exports=SUFFIXES, max_paste=MAX_PASTE, max_file=MAX_FILE, max_files=MAX_FILES
-)
-_macros = _environment.get_template("library.html").module
-
-
-def _render(macro: str, **values: object) -> str:
-    return str(getattr(_macros, macro)(**values)).strip()

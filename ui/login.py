@@ -15,13 +15,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import parse_qs
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ui.openai_api import NO_KEY, error_body, is_ours
-from ui.render import STATIC
+from ui.render import templates
 from ui.sessions import IDLE, MOST, Sessions, Slowdown
 from ui.users import UserFile, matches, owner_of_key
 
@@ -33,10 +32,7 @@ OPEN = ("/healthz", "/favicon.ico")  # for everybody
 WRONG = "The name or the password is wrong."
 AGAIN = "Log in first, or again: your session may have ended."
 
-_environment = Environment(
-    loader=FileSystemLoader(STATIC), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-)
-_macros = _environment.get_template("login.html").module
+_render = templates("login.html")
 
 
 def login_page(problem: str = "", name: str = "") -> str:
@@ -47,10 +43,6 @@ def login_page(problem: str = "", name: str = "") -> str:
 def account(name: str) -> str:
     """What the head of the page says of who is logged in; nothing if there's no logging in."""
     return _render("account", name=name) if name else ""
-
-
-def _render(macro: str, **values: str) -> str:
-    return str(getattr(_macros, macro)(**values)).strip()
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,11 +12,9 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
 from corpus.insight import Insight
 from rag.map import Map, Point, Region
-from ui.render import STATIC, preview
+from ui.render import preview, templates
 
 WIDE, HIGH = 1000, 760  # the drawing's own units; it is scaled to the screen's width
 MARGIN = 40
@@ -29,10 +27,7 @@ SMALL, LARGE = 34.0, 19.0  # height of a label in units: on a phone, on a deskto
 _WIDTH = 0.68  # of a letter, in heights
 _LINE = 1.35  # height of a label with the room around it, in heights
 
-_environment = Environment(
-    loader=FileSystemLoader(STATIC), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-)
-_macros = _environment.get_template("map.html").module
+_render = templates("map.html")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +39,11 @@ class Area:
     width: float = 1.0
     height: float = 1.0
     region: int | None = None
-    whole: bool = True
+
+    @property
+    def whole(self) -> bool:
+        """Whether it is all of the map."""
+        return self.width >= 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,10 +172,6 @@ def place_labels(found: Map, area: Area, counts: Mapping[int, int], size: float,
     return tuple(placed)
 
 
-def _render(name: str, *values: object) -> str:
-    return str(getattr(_macros, name)(*values)).strip()
-
-
 # --------------------------------------------------------------------------------------------------------- geometry
 
 
@@ -190,7 +185,7 @@ def _around(points: Sequence[Point], region: int | None = None, trimmed: float =
     size = min(1.0, max(right - left, bottom - top, 0.04) * 1.08)  # both axes are scaled alike
     x = min(max((left + right - size) / 2, 0.0), 1.0 - size)
     y = min(max((top + bottom - size) / 2, 0.0), 1.0 - size)
-    return Area(x, y, size, size, region, whole=size >= 1.0)
+    return Area(x, y, size, size, region)
 
 
 def _holds(area: Area, point: Point) -> bool:

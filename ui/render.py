@@ -1,11 +1,11 @@
-"""From records to the page's HTML: pure functions, one template environment that escapes everything.
+"""From records to the page's HTML: pure functions, and templates that escape everything.
 
 Gradio's own sanitiser lets working links, images and overlays through, so no text of a model, a user or an
-insight reaches the page except through these templates. Newlines, backslashes, `${` and backticks stay literal.
+insight reaches the page except through `templates`. Newlines, backslashes, `${` and backticks stay literal.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -52,9 +52,24 @@ _SETS_SIDE_BY_SIDE = re.compile(
 )
 
 STATIC = Path(__file__).parent / "static"
-_environment = Environment(
-    loader=FileSystemLoader(STATIC), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-)
+
+
+def templates(file: str, **known: object) -> Callable[..., str]:
+    """What renders a macro of this file of ui/static by its name, with every value escaped; all may use `known`."""
+    environment = Environment(
+        loader=FileSystemLoader(STATIC),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals.update(known)
+    macros = environment.get_template(file).module
+
+    def render(macro: str, /, *values: object, **named: object) -> str:
+        return str(getattr(macros, macro)(*values, **named)).strip()
+
+    return render
 
 
 @dataclass(frozen=True, slots=True)
@@ -382,7 +397,8 @@ def web_address(url: str) -> str:
     return url if parts.scheme in ("http", "https") and parts.netloc else ""
 
 
-_environment.globals.update(
+_render = templates(
+    "templates.html",
     heading=heading,
     named=named,
     meta=meta,
@@ -392,8 +408,3 @@ _environment.globals.update(
     ask_about=about,
     filter_words=filter_words,
 )
-_macros = _environment.get_template("templates.html").module
-
-
-def _render(name: str, **values: object) -> str:
-    return str(getattr(_macros, name)(**values)).strip()

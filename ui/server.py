@@ -163,7 +163,6 @@ def serve(
     port: int = 7860,
     examples: Sequence[str] = (),
     open_browser: bool = False,
-    hosts: Sequence[str] = (),
     auth: Path | None = None,
     without_auth: bool = False,
     mcp: bool = False,
@@ -171,14 +170,13 @@ def serve(
 ) -> None:
     """Serve the page until interrupted. Raises UsageError if the port is taken, or if anybody could come in unasked.
 
-    `hosts` are further names under which visitors reach it; a host that isn't this machine alone allows any name
-    unless some are given. `auth` is the file of those who may log in (see ui/users.py); a host that others can reach
-    needs it, or `without_auth`. `address` is the one under which a proxy offers the page, also to others.
+    A host that others can reach may be called by any name, and needs `auth`, the file of those who may log in (see
+    ui/users.py), or `without_auth`. `address` is the one under which a proxy offers the page, also to others.
     """
     check_address(address)
     users = guarded(host, auth, without_auth, address)
     check_port(host, port)
-    names = (*LOOPBACK, *hosts) if is_loopback(host) or hosts else ("*",)
+    names = LOOPBACK if is_loopback(host) else ("*",)
     store = Store(default_path())
     changes = users is not None or (is_loopback(host) and not address)  # not by whoever happens to come by
     app = make_app(
