@@ -349,7 +349,7 @@ def test_conversations_are_listed_opened_renamed_found_and_deleted(tab: "Page", 
     ask(tab, "Who counted suitcases?")
     open_list(tab)
     titles(tab, "Who counted suitcases?", "What moves on night trains?")
-    assert tab.locator("[aria-current]").inner_text().startswith("Who counted")
+    tab.wait_for_selector("[aria-current] >> text=/^Who counted/")
     assert tab.get_attribute("#fn-talks-button", "aria-expanded") == "true"
     inspect(tab, "e-conversations")
 
@@ -373,7 +373,7 @@ def test_conversations_are_listed_opened_renamed_found_and_deleted(tab: "Page", 
     if is_phone(tab):
         tab.wait_for_selector("#fn-talks", state="hidden")
         open_list(tab)
-    assert tab.locator("[aria-current]").inner_text().startswith("Trains")
+    tab.wait_for_selector("[aria-current] >> text=/^Trains/")
     tab.click(".fn-talk >> nth=0 >> summary")
     tab.click(".fn-talk >> nth=0 >> [data-act=delete]")
     focused(tab, "[data-act='delete-yes']")
