@@ -15,6 +15,9 @@ from enum import StrEnum
 from corpus.insight import FIELDS, Insight, content_id
 from corpus.readers import Item, Problem
 
+BATCH = 500  # insights in one transaction: what a kill in the middle of an import can lose
+REMEMBERED = 20  # imports that can still be undone, the last one first
+
 
 class Outcome(StrEnum):
     """What becomes of an item."""

@@ -1,94 +1,64 @@
-"""The library: the insights on disk with their passages, vectors and lexical index. The only code that writes it.
+"""The library: the insights on disk with their passages, vectors and lexical index. Nothing else writes them.
 
 with open_library("mine.db", create=True) as library:
     report = library.add(read_paths([Path("highlights.csv")]))
+
+`Library` is what a library can do; corpus/sqlite.py does it in a file.
 """
 
 import hashlib
-import json
 import os
-import re
 import tempfile
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
-from datetime import UTC, datetime
-from itertools import islice
 from pathlib import Path
-from sqlite3 import Connection
-from typing import Any
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
-from corpus.browse import (
-    FACETS,
-    MAX_QUERY_WORDS,
-    MOST_VALUES,
-    Facet,
-    Selection,
-    Statement,
-    beginnings,
-    counted,
-    statement,
-)
-from corpus.database import VERSION, Database, explained, read_only_error
-from corpus.edit import edited
-from corpus.errors import LibraryError, ModelError, UsageError
-from corpus.filters import DATED, EVERYTHING, Filter, condition
-from corpus.imports import Import, Outcome, Planned, Report, Stored, Undone, digest, judge, packed, plan, unpacked
-from corpus.insight import FIELDS, Insight, Passage, content_id
-from corpus.passages import split_passages
+from corpus.browse import Facet, Selection
+from corpus.database import VERSION, Database, explained
+from corpus.errors import LibraryError
+from corpus.filters import EVERYTHING, Filter
+from corpus.imports import Import, Planned, Report, Undone
+from corpus.insight import Insight, Passage
 from corpus.places import cache_dir, data_dir
 from corpus.readers import Problem, read_text
+from corpus.sqlite import SqliteLibrary
 
-BATCH = 500  # insights in one transaction: what a kill in the middle of an import can lose
-REMEMBERED = 20  # imports that can still be undone, the last one first
 SHIPPED = Path(__file__).with_name("insights")
 
-_COLUMNS = ", ".join(f"insights.{name}" for name in FIELDS)
-_BARE_COLUMNS = ", ".join(FIELDS)
 
-# Words that say nothing of what a question is about. Without them a question with one rare word finds that word.
-_FUNCTION_WORDS = """
-    a about an and any are as at be been but by can could did do does for from had has have he her his how i if in into
-    is it its me my no not of on or our she should so some than that the their them then there these they this those to
-    was we were what when where which who whom whose why will with would you your"""
-FUNCTION_WORDS = frozenset(_FUNCTION_WORDS.split())  # without "us", which may be the country
-
-
-class Library:
+@runtime_checkable
+class Library(Protocol):
     """Insights on disk. Open it with `open_library`; it may be used from several threads and processes.
 
-    Every method raises LibraryError if the file can't be read or written; what was stored before is then still there.
+    Every method raises LibraryError if the insights can't be read or written; what was stored before is then still
+    there.
     """
 
-    def __init__(self, database: Database, name: str, *, fixed: bool = False) -> None:
-        self._database = database
-        self._fixed = fixed  # the insights can't be changed, though their vectors may be stored
-        self.path = database.path
-        self.name = name
+    @property
+    def name(self) -> str:
+        """What a person calls it, fit to be shown."""
+
+    @property
+    def path(self) -> Path:
+        """Its file: what is derived from it is kept beside."""
 
     @property
     def read_only(self) -> bool:
         """Whether `add`, `edit`, `remove` and `undo_import` are refused."""
-        return self._fixed or self._database.read_only
 
     def count(self) -> int:
         """The number of insights."""
-        return self._number("SELECT count(*) FROM insights")
 
     def passage_count(self) -> int:
         """The number of passages."""
-        return self._number("SELECT count(*) FROM passages")
 
     def revision(self) -> str:
         """A key for caches: another one for each library and after each change of its insights."""
-        values = dict(self._database.rows("SELECT key, value FROM meta"))
-        return f"{values['library_id'][:12]}-{values['revision']}"
-
-    # Insights
 
     def add(self, items: Iterable[Insight | Problem], origin: str = "") -> Report:
         """Store insights; those with a known id are brought up to date. Problems are handed on in the report.
@@ -98,41 +68,12 @@ class Library:
         keeps details (title, author, …) that the newer copy of the same text lacks. The import can be undone as long as
         it is among the last REMEMBERED; `origin` says then what it was.
         """
-        self._check_changeable()
-        outcomes: Counter[str] = Counter()
-        problems: list[Problem] = []
-        seen: set[str] = set()
-        number: int | None = None
-        stream = iter(items)
-        while batch := list(islice(stream, BATCH)):
-            with self._database.transaction() as connection:
-                here: Counter[str] = Counter()
-                for item in batch:
-                    if isinstance(item, Problem):
-                        problems.append(item)
-                        continue
-                    planned = _judged(connection, item, repeated=item.insight_id in seen)
-                    seen.add(item.insight_id)
-                    if planned.outcome in (Outcome.NEW, Outcome.CHANGED):
-                        if not (here["new"] or here["changed"]):
-                            number = _begin_import(connection, origin, number)
-                        _carry_out(connection, planned, number)
-                    here[planned.outcome.value] += 1
-                if here["new"] or here["changed"]:
-                    _raise_revision(connection)
-            outcomes += here
-        return Report(**outcomes, unreadable=tuple(problems))
 
     def preview(self, items: Iterable[Insight | Problem]) -> Iterator[Planned]:
         """What `add` would do with each item, in order. Nothing is written, so this works on any library."""
-        return plan(items, self._stored, self._holders)
 
     def last_import(self) -> Import | None:
         """The import that `undo_import` would undo."""
-        if self._database.version < 2:
-            return None
-        rows = self._database.rows(_LAST_IMPORT)
-        return Import(*rows[0]) if rows else None
 
     def undo_import(self, number: int | None = None) -> Undone:
         """Take the last import back: what it added goes, what it changed is as before.
@@ -140,21 +81,6 @@ class Library:
         What was edited or imported again since stays as it is. With `number` the last import must be that one. Raises
         UsageError if it isn't, or if there is none.
         """
-        self._check_changeable()
-        outcomes: Counter[str] = Counter()
-        with self._database.transaction() as connection:
-            last = connection.execute("SELECT max(number) FROM imports").fetchone()[0]
-            if last is None:
-                raise UsageError("There is no import to undo.", f"Only the last {REMEMBERED} can be undone.")
-            if number not in (None, last):
-                raise UsageError("This is not the last import any more.", "Look what the last one is, then undo that.")
-            sql = "SELECT insight_id, was, told, became FROM journal WHERE import = ?"
-            for insight_id, was, told, became in connection.execute(sql, (last,)).fetchall():
-                outcomes[_take_back(connection, insight_id, was, told, became)] += 1
-            connection.execute("DELETE FROM imports WHERE number = ?", (last,))
-            if outcomes["removed"] or outcomes["restored"]:
-                _raise_revision(connection)
-        return Undone(outcomes["removed"], outcomes["restored"], outcomes["kept"])
 
     def edit(self, insight_id: str, changes: Mapping[str, object]) -> Insight:
         """Change fields of one insight, whose id stays; a new text gets new passages. Returns it as it is then.
@@ -162,123 +88,44 @@ class Library:
         A later import of the same source leaves the edit alone. Raises UsageError if there is no such insight or field,
         if a value can't be, or if the text is stored under another id.
         """
-        self._check_changeable()
-        insight_id = _storable(insight_id)
-        with self._database.transaction() as connection:
-            stored = _stored(connection, insight_id)
-            if stored is None:
-                raise UsageError(f"No insight has the id {insight_id}.", "Look it up: footnoted library list")
-            after = edited(stored.insight, changes)
-            holders = [id_ for id_ in _holders(connection, content_id(after.text)) if id_ != insight_id]
-            if holders and after.text != stored.insight.text:
-                raise UsageError(f"This text is there already, with the id {holders[0]}.", "Edit that one instead.")
-            if after != stored.insight:
-                _change(connection, stored.insight, after)
-                _note_told(connection, insight_id, stored.told or stored.insight)
-                _raise_revision(connection)
-        return after
 
     def remove(self, ids: Iterable[str]) -> int:
         """Remove insights with their passages, vectors and index entries; how many were there."""
-        self._check_changeable()
-        removed = 0
-        with self._database.transaction() as connection:
-            for insight_id in dict.fromkeys(map(_storable, ids)):
-                removed += connection.execute("DELETE FROM insights WHERE insight_id = ?", (insight_id,)).rowcount
-            if removed:
-                _raise_revision(connection)
-        return removed
 
     def get(self, insight_id: str) -> Insight | None:
         """The insight with this id."""
-        rows = self._database.rows(f"SELECT {_COLUMNS} FROM insights WHERE insight_id = ?", (_storable(insight_id),))
-        return _insight(rows[0]) if rows else None
 
     def insights(self, query: str = "", offset: int = 0, limit: int | None = None) -> list[Insight]:
         """Insights in the order they were added, or those that hold words beginning like the query's, best first.
 
         Where no words begin so, those that hold the query's words as any part of their text, in order of addition.
         """
-        return self.browse(Selection(query), offset, limit)
 
     def browse(self, selection: Selection, offset: int = 0, limit: int | None = None) -> list[Insight]:
         """The selected insights in their order; the query is understood as in `insights`."""
-        chosen = self._statement(selection)
-        page = (-1 if limit is None else max(limit, 0), max(offset, 0))
-        rows = self._database.rows(
-            f"{chosen.prefix} SELECT {_COLUMNS} FROM {chosen.tables} WHERE {chosen.condition} "
-            f"ORDER BY {chosen.order} LIMIT ? OFFSET ?",
-            (*chosen.values, *page),
-        )
-        return [_insight(row) for row in rows]
 
     def facets(self, selection: Selection) -> tuple[int, list[Facet]]:
         """How many insights are selected, and the values of each facet among them."""
-        chosen = self._statement(selection)
-        sql = f"{chosen.prefix} SELECT count(*) FROM {chosen.tables} WHERE {chosen.condition}"
-        count = int(self._database.rows(sql, chosen.values)[0][0])
-        facets = []
-        for name in FACETS:
-            values = [(str(value), int(n)) for value, n in self._database.rows(counted(name, chosen), chosen.values)]
-            facets.append(Facet(name, tuple(values[:MOST_VALUES]), len(values) > MOST_VALUES))
-        return count, facets
-
-    def _statement(self, selection: Selection) -> Statement:
-        match = beginnings(selection.query)
-        sql = "SELECT 1 FROM passages_fts WHERE passages_fts MATCH ? LIMIT 1"
-        return statement(selection, by_words=bool(match and self._database.rows(sql, (match,))))
-
-    # Passages
 
     def passages(self, keys: Sequence[int]) -> dict[int, tuple[Passage, Insight]]:
         """The passages with these keys and their insights, in the order asked; a key that is gone is left out."""
-        found: dict[int, tuple[Passage, Insight]] = {}
-        for chunk in _chunks([int(key) for key in keys]):
-            rows = self._database.rows(
-                f'SELECT passages.key, passage_id, start, "end", {_COLUMNS} '
-                f"FROM passages JOIN insights USING (insight_id) WHERE passages.key IN ({_marks(chunk)})",
-                chunk,
-            )
-            for key, passage_id, start, end, *row in rows:
-                insight = _insight(row)
-                found[key] = Passage(passage_id, insight.insight_id, insight.text[start:end], start, end), insight
-        return {key: found[key] for key in map(int, keys) if key in found}
 
     def keys_of(self, insight_id: str) -> list[int]:
         """The keys of an insight's passages, in the order of its text."""
-        sql = "SELECT key FROM passages WHERE insight_id = ? ORDER BY start"
-        return [key for (key,) in self._database.rows(sql, (_storable(insight_id),))]
 
     def keys(self, filters: Filter) -> NDArray[np.int64]:
         """The keys of the passages whose insights pass the filter, ascending: int64[n]."""
-        where, values = condition(filters)
-        sql = f"SELECT key FROM passages JOIN insights USING (insight_id) WHERE {where} ORDER BY key"
-        return np.fromiter((key for (key,) in self._database.rows(sql, values)), np.int64)
 
     def passing(self, filters: Filter, limit: int = 0) -> tuple[int, list[int]]:
         """How many insights pass the filter, and the first passage's key of the newest, at most `limit`.
 
         Those whose date is unknown or begins with no year come last, and of equals the one that was added later first.
         """
-        where, values = condition(filters)
-        (count,) = self._database.rows(f"SELECT count(*) FROM insights WHERE {where}", values)[0]
-        sql = f"""SELECT key FROM passages JOIN insights USING (insight_id)
-            WHERE passage_id = insights.insight_id || '#0' AND {where}
-            ORDER BY {DATED} DESC, date DESC, number DESC LIMIT ?"""
-        return int(count), [key for (key,) in self._database.rows(sql, (*values, limit))] if limit else []
 
     def values(self, name: str) -> list[str]:
         """The library's authors, sources or tags ("author", "source", "tag"), the most frequent first; its "year"s, the
         latest first.
         """
-        given = "insights, json_each(insights.tags) AS given"
-        sql = {
-            "author": "SELECT author FROM insights WHERE author <> '' GROUP BY 1 ORDER BY count(*) DESC, 1",
-            "source": "SELECT source FROM insights WHERE source <> '' GROUP BY 1 ORDER BY count(*) DESC, 1",
-            "tag": f"SELECT given.value FROM {given} GROUP BY 1 ORDER BY count(*) DESC, 1",
-            "year": f"SELECT DISTINCT substr(date, 1, 4) FROM insights WHERE {DATED} ORDER BY 1 DESC",
-        }[name]
-        return [str(value) for (value,) in self._database.rows(sql)]
 
     def lexical(
         self, query: str, k: int, rarest: int | None = None, filters: Filter = EVERYTHING
@@ -289,127 +136,28 @@ class Library:
         passages hold it. Only insights that pass the filter are looked at; how rare a word is, the whole library
         tells. Ties are in order of passage_id.
         """
-        words = list(dict.fromkeys(re.findall(r"\w+", query.lower())))[:MAX_QUERY_WORDS]
-        words = [word for word in words if word not in FUNCTION_WORDS] or words
-        if rarest is not None:
-            words = [word for word in words if self._passages_with(word, rarest + 1) <= rarest]
-        if not words or k < 1:
-            return []
-        match = " OR ".join(f'"{word}"' for word in words)  # in quotes nothing is syntax
-        where, values = condition(filters)
-        sql = _ANY_WORD.format(also=f"JOIN insights USING (insight_id) WHERE {where} AND" if filters else "WHERE")
-        return [(key, score) for key, score in self._database.rows(sql, (*values, match, k))]
-
-    def _passages_with(self, word: str, most: int) -> int:
-        """How many passages hold the word, counted up to `most`: a common word costs no more than a rare one."""
-        sql = "SELECT count(*) FROM (SELECT 1 FROM passages_fts WHERE passages_fts MATCH ? LIMIT ?)"
-        return int(self._database.rows(sql, (f'"{word}"', most))[0][0])
-
-    # Vectors
 
     def missing(self, fingerprint: str) -> list[tuple[int, str]]:
         """(key, text) of each passage without a vector of the model with this fingerprint, by key."""
-        sql = """SELECT key, substr(text, start + 1, "end" - start) FROM passages JOIN insights USING (insight_id)
-            WHERE NOT EXISTS (SELECT 1 FROM vectors WHERE vectors.key = passages.key AND fingerprint = ?)
-            ORDER BY key"""
-        return [(key, text) for key, text in self._database.rows(sql, (fingerprint,))]
 
     def put_vectors(self, fingerprint: str, keys: Sequence[int], vectors: NDArray[np.float32]) -> None:
         """Store one vector a key: float32[n, d]. A passage that was removed meanwhile is passed over.
 
         Raises ValueError if there isn't one vector for each key, and ModelError if a number isn't finite.
         """
-        if vectors.ndim != 2 or len(vectors) != len(keys):
-            raise ValueError(f"{len(keys)} keys need as many vectors, not an array of shape {vectors.shape}")
-        if not np.isfinite(vectors).all():
-            raise ModelError(
-                "The embedding model made vectors that aren't numbers.", "Use another model, or full precision."
-            )
-        # Not VALUES: another process may have removed the passage while its vector was being computed.
-        sql = "INSERT OR REPLACE INTO vectors SELECT key, ?, ? FROM passages WHERE key = ?"
-        with self._database.transaction() as connection:
-            connection.executemany(
-                sql,
-                (
-                    (fingerprint, vector.astype("<f4").tobytes(), int(key))
-                    for key, vector in zip(keys, vectors, strict=True)
-                ),
-            )
 
     def vectors(self, fingerprint: str) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """The keys int64[n], ascending, and their vectors float32[n, d]; d is 0 if there are none."""
-        with self._database.snapshot() as connection:
-            count, bytes_each, most = connection.execute(
-                "SELECT count(*), min(length(vector)), max(length(vector)) FROM vectors WHERE fingerprint = ?",
-                (fingerprint,),
-            ).fetchone()
-            if bytes_each != most or (bytes_each or 0) % 4:
-                raise _damaged_vectors(self.path)
-            keys = np.empty(count, np.int64)
-            vectors = np.empty((count, (bytes_each or 0) // 4), np.float32)
-            rows = connection.execute(
-                "SELECT key, vector FROM vectors WHERE fingerprint = ? ORDER BY key", (fingerprint,)
-            )
-            for at, (key, vector) in enumerate(rows):  # filled in place: a million vectors are 1.5 GB, once is enough
-                keys[at] = key
-                vectors[at] = np.frombuffer(vector, "<f4")
-        return keys, vectors
-
-    # The file
 
     def check(self) -> list[str]:
         """What is wrong with the file, a sentence each; nothing if it is healthy."""
-        try:
-            faults = [f"The file is damaged: {row[0]}." for row in self._database.rows("PRAGMA quick_check(5)")]
-            faults = [] if faults == ["The file is damaged: ok."] else faults
-            orphans = self._database.rows("PRAGMA foreign_key_check")
-            (unlike,) = self._database.rows(_OUT_OF_STEP)[0]
-            extra = self.passage_count() - self._number("SELECT count(*) FROM passages_fts")
-            bare = self._number(
-                "SELECT count(*) FROM insights WHERE insight_id NOT IN (SELECT insight_id FROM passages)"
-            )
-        except LibraryError as error:
-            return [str(error)]
-        if orphans:
-            faults.append(f"{len(orphans)} rows belong to insights or passages that are gone.")
-        if unlike or extra:
-            faults.append("The lexical index is not in step with the passages.")
-        if bare:
-            faults.append(f"{bare} insights have no passages.")
-        return faults
 
     def close(self) -> None:
         """Close the file in all threads. May be called twice."""
-        self._database.close()
 
-    def __enter__(self) -> "Library":
-        return self
+    def __enter__(self) -> "Library": ...
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def _check_changeable(self) -> None:
-        if self._fixed:
-            raise LibraryError(
-                f'The library "{self.name}" ships with Footnoted and can\'t be changed.',
-                "Make one of your own: footnoted library add FILE --library NEW.db",
-            )
-        if self._database.read_only:
-            raise read_only_error(self.path)
-
-    def _stored(self, insight_id: str) -> Stored | None:
-        if self._database.version < 2:
-            found = self.get(insight_id)
-            return Stored(found) if found else None
-        with explained(self.path):
-            return _stored(self._database.connection(), _storable(insight_id))
-
-    def _holders(self, content: str) -> list[str]:
-        with explained(self.path):
-            return _holders(self._database.connection(), content)
-
-    def _number(self, sql: str) -> int:
-        return int(self._database.rows(sql)[0][0])
+    def __exit__(self, *_: object) -> None: ...
 
 
 def open_library(name: str | Path | None = None, *, create: bool = False) -> Library:
@@ -420,7 +168,7 @@ def open_library(name: str | Path | None = None, *, create: bool = False) -> Lib
     ours, was made by a newer program, or is damaged.
     """
     path = library_path(name, create=create)
-    return _open_demo() if path is None else Library(Database(path, create=create), str(path))
+    return _open_demo() if path is None else SqliteLibrary(Database(path, create=create), str(path))
 
 
 def library_path(name: str | Path | None = None, *, create: bool = False) -> Path | None:
@@ -451,10 +199,10 @@ def _open_demo() -> Library:
         state.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
     path = cache_dir() / f"demo-{state.hexdigest()[:12]}.db"
     try:
-        return Library(Database(path), "demo", fixed=True)
+        return SqliteLibrary(Database(path), "demo", fixed=True)
     except LibraryError:  # not there yet, or damaged: it is a cache, make it again
         _build_demo(path, files)
-    return Library(Database(path), "demo", fixed=True)
+    return SqliteLibrary(Database(path), "demo", fixed=True)
 
 
 def _build_demo(path: Path, files: Sequence[Path]) -> None:
@@ -466,7 +214,7 @@ def _build_demo(path: Path, files: Sequence[Path]) -> None:
                 return Database(path).close()  # another process was faster
             with tempfile.TemporaryDirectory(dir=path.parent) as folder:
                 new = Path(folder, "new.db")
-                with closing(Library(Database(new, create=True), "new")) as library:
+                with closing(SqliteLibrary(Database(new, create=True), "new")) as library:
                     library.add(item for file in files for item in read_text(file))
                 for old in (f"{path}-wal", f"{path}-shm"):
                     Path(old).unlink(missing_ok=True)
@@ -476,144 +224,3 @@ def _build_demo(path: Path, files: Sequence[Path]) -> None:
             f"The library that ships with Footnoted can't be unpacked into {path.parent}: {error.strerror or error}.",
             "Set FOOTNOTED_CACHE to a folder that you may write to.",
         ) from error
-
-
-_LAST_IMPORT = """
-    SELECT number, at, origin, count(*) - count(was), count(was) FROM imports JOIN journal ON import = number
-    WHERE number = (SELECT max(number) FROM imports) GROUP BY number"""
-
-_ANY_WORD = """
-    SELECT passages.key, -bm25(passages_fts) AS score
-    FROM passages_fts JOIN passages ON passages.key = passages_fts.rowid {also}
-    passages_fts MATCH ? ORDER BY score DESC, passage_id LIMIT ?"""
-
-_OUT_OF_STEP = """
-    SELECT count(*) FROM passages JOIN insights USING (insight_id) LEFT JOIN passages_fts ON passages_fts.rowid = key
-    WHERE passages_fts.text IS NOT substr(insights.text, start + 1, "end" - start)
-    OR passages_fts.about IS NOT insights.about"""
-
-
-def _judged(connection: Connection, item: Insight, *, repeated: bool) -> Planned:
-    """What to do with one item of an import; nothing is written yet."""
-    stored = _stored(connection, item.insight_id)
-    holders = _holders(connection, content_id(item.text)) if stored is None else []
-    return judge(item, stored, holders[0] if holders else None, repeated=repeated)
-
-
-def _stored(connection: Connection, insight_id: str) -> Stored | None:
-    sql = f"SELECT {_COLUMNS}, told FROM insights LEFT JOIN edits USING (insight_id) WHERE insights.insight_id = ?"
-    row = connection.execute(sql, (insight_id,)).fetchone()
-    return None if row is None else Stored(_insight(row[:-1]), unpacked(row[-1]) if row[-1] else None)
-
-
-def _holders(connection: Connection, content: str) -> list[str]:
-    sql = "SELECT insight_id FROM insights WHERE content_id = ? ORDER BY number"
-    return [insight_id for (insight_id,) in connection.execute(sql, (content,))]
-
-
-def _begin_import(connection: Connection, origin: str, number: int | None) -> int:
-    """Note an import in the journal, and forget those that are too old to be undone; its number.
-
-    Another process may have undone an import that has a number already: what comes now is the rest of it.
-    """
-    at = datetime.now(UTC).isoformat(timespec="seconds")
-    row = connection.execute("INSERT OR IGNORE INTO imports VALUES (?, ?, ?)", (number, at, _storable(origin)))
-    if number is None:
-        number = int(row.lastrowid or 0)
-        connection.execute("DELETE FROM imports WHERE number <= ?", (number - REMEMBERED,))
-    return number
-
-
-def _carry_out(connection: Connection, planned: Planned, number: int | None) -> None:
-    """Store a new or changed insight, and note in the journal what stood there before."""
-    before, after = planned.before, planned.after
-    assert after is not None
-    connection.execute(
-        "INSERT INTO journal VALUES (?, ?, ?, (SELECT told FROM edits WHERE edits.insight_id = ?), ?)",
-        (number, after.insight_id, packed(before) if before else None, after.insight_id, digest(after)),
-    )
-    if before is None:
-        connection.execute(
-            f"INSERT INTO insights ({_BARE_COLUMNS}, content_id, added_at) VALUES ({_marks(FIELDS)}, ?, ?)",
-            (*_row(after), content_id(after.text), datetime.now(UTC).isoformat(timespec="seconds")),
-        )
-        _store_passages(connection, after)
-    else:
-        _change(connection, before, after)
-        _note_told(connection, after.insight_id, planned.told)
-
-
-def _take_back(connection: Connection, insight_id: str, was: str | None, told: str | None, became: str) -> str:
-    """Undo an import of one insight; what came of it."""
-    stored = _stored(connection, insight_id)
-    if stored is None:
-        return "gone"
-    if digest(stored.insight) != became:
-        return "kept"
-    if was is None:
-        connection.execute("DELETE FROM insights WHERE insight_id = ?", (insight_id,))
-        return "removed"
-    _change(connection, stored.insight, unpacked(was))
-    _note_told(connection, insight_id, unpacked(told) if told else None)
-    return "restored"
-
-
-def _change(connection: Connection, old: Insight, new: Insight) -> None:
-    """Put one insight in the place of another with the same id; only a new text gets new passages."""
-    connection.execute(
-        f"UPDATE insights SET ({_BARE_COLUMNS}, content_id) = ({_marks(FIELDS)}, ?) WHERE insight_id = ?",
-        (*_row(new), content_id(new.text), new.insight_id),
-    )
-    if new.text != old.text:
-        connection.execute("DELETE FROM passages WHERE insight_id = ?", (new.insight_id,))
-        _store_passages(connection, new)
-
-
-def _note_told(connection: Connection, insight_id: str, told: Insight | None) -> None:
-    """Remember what an edited insight's source told; nothing to remember means that it is as told."""
-    if told is None:
-        connection.execute("DELETE FROM edits WHERE insight_id = ?", (insight_id,))
-    else:
-        connection.execute("INSERT OR REPLACE INTO edits VALUES (?, ?)", (insight_id, packed(told)))
-
-
-def _store_passages(connection: Connection, insight: Insight) -> None:
-    connection.executemany(
-        'INSERT INTO passages (passage_id, insight_id, start, "end") VALUES (?, ?, ?, ?)',
-        [(part.passage_id, part.insight_id, part.start, part.end) for part in split_passages(insight)],
-    )
-
-
-def _raise_revision(connection: Connection) -> None:
-    connection.execute("UPDATE meta SET value = CAST(value AS INTEGER) + 1 WHERE key = 'revision'")
-
-
-def _row(insight: Insight) -> list[str]:
-    values = {name: getattr(insight, name) for name in FIELDS}
-    return list((values | {"tags": json.dumps(insight.tags, ensure_ascii=False)}).values())
-
-
-def _insight(row: Sequence[Any]) -> Insight:
-    values = dict(zip(FIELDS, row, strict=True))
-    return Insight(**values | {"tags": tuple(json.loads(values["tags"]))})
-
-
-def _storable(text: str) -> str:
-    """The text without lone surrogates, which SQLite can't take; no stored id has any."""
-    return text.encode("utf-8", "replace").decode()
-
-
-def _damaged_vectors(path: Path) -> LibraryError:
-    return LibraryError(
-        f"{path} holds damaged vectors.",
-        "Put back a copy of it, or make a new one: footnoted library add FILE --library NEW.db",
-    )
-
-
-def _marks(values: Sequence[object]) -> str:
-    return ", ".join("?" * len(values))
-
-
-def _chunks(keys: Sequence[int], size: int = 900) -> Iterator[Sequence[int]]:
-    """SQLite takes only so many values in a query: 999 in older builds."""
-    return (keys[at : at + size] for at in range(0, len(keys), size))

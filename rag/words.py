@@ -6,7 +6,7 @@ Words are compared by a crude stem, so that "captured" meets "capture"; a rule t
 import re
 import unicodedata
 
-from corpus.library import FUNCTION_WORDS as SEARCH_WORDS
+from corpus.stopwords import FUNCTION_WORDS as SEARCH_WORDS
 
 # Words that carry grammar rather than content: those that a search leaves out, and the ones that only pad a sentence.
 FUNCTION_WORDS = SEARCH_WORDS | frozenset(

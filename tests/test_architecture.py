@@ -36,8 +36,8 @@ MAY_NAME = {  # the only files that know a heavy library
 # Bottom up: a module imports only from those before it in its own folder. All of a package within it have one place.
 ORDER = {
     "corpus": (
-        "errors insight filters places passages plaintext prose rows markdown edit export readers pasted database "
-        "browse imports library"
+        "errors stopwords insight filters places passages plaintext prose rows markdown edit export readers pasted database "
+        "browse imports sqlite library"
     ).split(),
     "rag": (
         "datatypes config models stop lora tree prompt chat crossencoder judge words edits rules embed index retrieve "

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from corpus.database import VERSION
 from corpus.errors import LibraryError, UsageError
-from corpus.imports import Import, Outcome, Report, Undone, packed, plan, reported, unpacked
+from corpus.imports import BATCH, REMEMBERED, Import, Outcome, Report, Undone, packed, plan, reported, unpacked
 from corpus.insight import Insight, make_insight
-from corpus.library import BATCH, REMEMBERED, Library, open_library
+from corpus.library import Library, open_library
 from corpus.pasted import guess_format, read_bytes
 from corpus.readers import Problem
 

@@ -20,10 +20,11 @@ from numpy.typing import NDArray
 import corpus.database
 import corpus.library
 from corpus.errors import LibraryError, ModelError
-from corpus.imports import Report
+from corpus.imports import BATCH, Report
 from corpus.insight import Insight, make_insight
-from corpus.library import BATCH, Library, open_library
+from corpus.library import Library, open_library
 from corpus.readers import Problem
+from corpus.sqlite import SqliteLibrary
 
 ROOT = Path(__file__).parent.parent
 MODEL = "model-1"
@@ -474,6 +475,7 @@ def test_an_unfinished_log_in_a_read_only_folder_is_not_passed_over(path: Path, 
 
 def test_a_full_disk_is_told_and_loses_nothing(library: Library, path: Path, six_insights: list[Insight]) -> None:
     library.add(six_insights)
+    assert isinstance(library, SqliteLibrary)
     connection = library._database.connection()
     (pages,) = connection.execute("PRAGMA page_count").fetchone()
     connection.execute(f"PRAGMA max_page_count = {pages + 5}")

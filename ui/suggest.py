@@ -10,8 +10,8 @@ from functools import lru_cache
 
 from corpus.filters import EVERYTHING, Filter
 from corpus.insight import Insight
-from corpus.library import FUNCTION_WORDS
 from corpus.passages import sentences
+from corpus.stopwords import FUNCTION_WORDS
 from eval.by_rule import question_of
 from eval.text import content
 from eval.wording import fault_of
