@@ -1,6 +1,8 @@
-"""Insights out, as JSONL, CSV or Markdown: an import of the file makes the same insights with the same ids.
+"""Insights out, as JSONL, CSV, Markdown or BibTeX: an import of the file makes the same insights with the same ids.
 
 Where two insights hold the same text (a source can change one into the other), an import keeps the first.
+
+Cards for Anki are for learning: not every field has a place in them, and they aren't read back.
 
 The Markdown is to be read and may be edited: above each insight stands a comment with its fields, and its text is the
 block quote below. Without the first line it is Markdown like any other.
@@ -15,6 +17,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 
+from corpus.anki import HEAD, anki_card
+from corpus.bibtex import MARK as BIBTEX_MARK
+from corpus.bibtex import bibtex_entry
 from corpus.errors import UsageError
 from corpus.insight import FIELDS, Insight
 from corpus.rows import marked_tags, tags_as_text
@@ -52,17 +57,39 @@ def _markdown(insights: Iterable[Insight]) -> Iterator[str]:
                 yield f"\n{name}: {_shown(value)}\n"
 
 
+def _bibtex(insights: Iterable[Insight]) -> Iterator[str]:
+    yield f"{BIBTEX_MARK}\n"
+    for number, insight in enumerate(insights, 1):
+        yield "\n" + bibtex_entry(number, _fields(insight) | {"tags": tags_as_text(insight.tags)})
+
+
+def _anki(insights: Iterable[Insight]) -> Iterator[str]:
+    yield HEAD
+    for insight in insights:
+        yield anki_card({name: getattr(insight, name) for name in FIELDS if name != "tags"}, insight.tags)
+
+
 EXPORTS: dict[str, Callable[[Iterable[Insight]], Iterator[str]]] = {
     "jsonl": _jsonl,
     "csv": _csv,
     "markdown": _markdown,
+    "bibtex": _bibtex,
+    "anki": _anki,
 }
-SUFFIXES: dict[str, str] = {"jsonl": ".jsonl", "csv": ".csv", "markdown": ".md"}
+SUFFIXES: dict[str, str] = {
+    "jsonl": ".jsonl",
+    "csv": ".csv",
+    "markdown": ".md",
+    "bibtex": ".bib",
+    "anki": ".anki.txt",
+}
+ONE_WAY = frozenset({"anki"})  # exports that no reader reads back
 
 
 def export_format(path: Path, format_name: str | None = None) -> str:
     """The format to write: as named, else by the file's name. Raises UsageError if neither tells one."""
-    found = format_name or next((name for name, end in SUFFIXES.items() if path.suffix.casefold() == end), None)
+    name = path.name.casefold()
+    found = format_name or next((form for form, end in SUFFIXES.items() if name.endswith(end)), None)
     if found not in EXPORTS:
         raise UsageError(
             f'"{format_name}" is not a format to export to.' if format_name else f"{path} tells no format by its name.",

@@ -2,9 +2,30 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from corpus.insight import MAX_CHARACTERS
 from corpus.prose import BULLET, ends_like_a_sentence, is_heading, paragraphs, unwrapped
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A paragraph, quote, list item, table or code block, without Markdown's marks."""
+
+    line: int  # on which it begins, from 1
+    heading: str  # the nearest one above
+    text: str
+    kind: str  # "text", "quote", "item", "table" or "code"
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A heading and the lines below it, up to the next heading of any level."""
+
+    line: int  # on which it begins, from 1
+    level: int  # 1 for #, 2 for ##, …; 0 for what stands above the first heading
+    heading: str  # with Markdown's marks
+    lines: tuple[str, ...]
 
 
 def front_matter(lines: Sequence[str]) -> tuple[dict[str, object], int]:
@@ -32,8 +53,8 @@ def _unquoted(value: str) -> str:
     return value[1:-1] if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'" else value
 
 
-def markdown_blocks(lines: Sequence[str], first: int) -> Iterator[tuple[int, str, str]]:
-    """(line, heading above, text) of each paragraph, quote, list item and code block."""
+def markdown_blocks(lines: Sequence[str], first: int) -> Iterator[Block]:
+    """Each paragraph, quote, list item, table and code block, in order; `first` is the index to begin at."""
     heading = ""
     waiting: tuple[int, list[str]] | None = None  # a paragraph that ends in a colon waits for its list
     for number, block, is_code in _markdown_paragraphs(lines, first):
@@ -41,27 +62,42 @@ def markdown_blocks(lines: Sequence[str], first: int) -> Iterator[tuple[int, str
         if waiting and is_list:
             number, block, is_list = waiting[0], [*waiting[1], *block], False
         elif waiting:
-            yield waiting[0], heading, _plain(waiting[1])
+            yield Block(waiting[0], heading, plain_text(waiting[1]), "text")
         waiting = None
         if is_code:
-            yield number, heading, "\n".join(block)
+            yield Block(number, heading, "\n".join(block), "code")
         elif match := re.match(r"\s{0,3}#{1,6}\s+(.*?)\s*#*\s*$", block[0]):
-            heading = _plain([match[1]])
+            heading = plain_text([match[1]])
         elif len(block) == 2 and re.fullmatch(r"=+|-+", block[1].strip()):
-            heading = _plain(block[:1])
+            heading = plain_text(block[:1])
         elif re.fullmatch(r"\s*([-*_])\s*(?:\1\s*){2,}", block[0]):
             continue
         elif is_list:
-            yield from ((line, heading, text) for line, text in _list_items(number, block))
+            yield from (Block(line, heading, text, "item") for line, text in _list_items(number, block))
         elif block[0].lstrip().startswith(">"):
             quoted = [re.sub(r"^\s*(?:>\s?)+", "", line) for line in block]
-            yield from ((number + at - 1, heading, _plain(part)) for at, part in paragraphs(quoted))
+            for at, part in paragraphs(quoted):
+                yield Block(number + at - 1, heading, plain_text(part), "quote")
         elif block[-1].rstrip().endswith(":") and not is_heading(block[0]):
             waiting = number, block
         elif len(block) > 1 or not is_heading(block[0]):
-            yield number, heading, _plain(block)
+            kind = "table" if len(block) > 1 and block[0].lstrip().startswith("|") else "text"
+            yield Block(number, heading, plain_text(block), kind)
     if waiting:
-        yield waiting[0], heading, _plain(waiting[1])
+        yield Block(waiting[0], heading, plain_text(waiting[1]), "text")
+
+
+def sections(lines: Sequence[str], first: int) -> Iterator[Section]:
+    """The lines from the index `first` on, cut at headings that begin with #; a code block holds none."""
+    begun, level, heading = first, 0, ""
+    fence = ""
+    for at in range(first, len(lines)):
+        if mark := re.match(r"\s{0,3}(```+|~~~+)", lines[at]):
+            fence = ("" if mark[1].startswith(fence) else fence) if fence else mark[1]
+        elif not fence and (match := re.match(r"(#{1,6})\s+(.*?)\s*$", lines[at])):
+            yield Section(begun + 1, level, heading, tuple(lines[begun + bool(level) : at]))
+            begun, level, heading = at, len(match[1]), match[2]
+    yield Section(begun + 1, level, heading, tuple(lines[begun + bool(level) :]))
 
 
 def _markdown_paragraphs(lines: Sequence[str], first: int) -> Iterator[tuple[int, list[str], bool]]:
@@ -104,9 +140,9 @@ def _list_items(number: int, block: Sequence[str]) -> Iterator[tuple[int, str]]:
             items.append((number + at, []))
         items[-1][1].append(line)
     if all(len(lines) == 1 and is_heading(lines[0]) for _, lines in items):
-        yield number, _plain(block)
+        yield number, plain_text(block)
     else:
-        yield from ((line, _plain(lines)) for line, lines in items)
+        yield from ((line, plain_text(lines)) for line, lines in items)
 
 
 # Each repeat is bounded: a paragraph of nothing but opening marks must not take minutes.
@@ -124,7 +160,7 @@ _MARKS = (
 )
 
 
-def _plain(lines: Sequence[str]) -> str:
+def plain_text(lines: Sequence[str]) -> str:
     """The text of a block without Markdown's marks."""
     text = unwrapped(lines, hard_breaks=True)
     if len(text) > MAX_CHARACTERS:  # it will be refused: no need to look for marks in it

@@ -5,11 +5,12 @@ import re
 import tempfile
 from dataclasses import replace
 from itertools import islice
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from corpus.export import is_export
-from corpus.plaintext import Unreadable, decoded
-from corpus.readers import READERS, Item, Problem
+from corpus.items import Item, Problem
+from corpus.plaintext import Unreadable, beginning_of, decoded
+from corpus.readers import FORMATS
 from corpus.rows import ALIASES, csv_rows, delimiter_of, plain_key
 
 
@@ -19,9 +20,11 @@ def read_bytes(name: str, data: bytes, format_name: str, most: int | None = None
     What can't be read becomes a Problem that calls the file by this name.
     """
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "given")
+        # A document's reader may take its title from the name; text that was pasted has none.
+        called = PurePath(name).name
+        path = Path(folder, called if re.fullmatch(r"[^\0\ud800-\udfff]{1,50}\.\w{1,9}", called) else "given")
         path.write_bytes(data)
-        items = list(islice(READERS[format_name](path), most))
+        items = list(islice(FORMATS[format_name].read(path), most))
     return [replace(item, path=Path(name)) if isinstance(item, Problem) else item for item in items]
 
 
@@ -31,6 +34,17 @@ def guess_format(data: bytes) -> str:
         text = decoded(data).replace("\r\n", "\n").replace("\r", "\n").strip()
     except Unreadable:
         return "text"  # whose reader says why
+    plain = _plain_format(text)
+    suffixes = FORMATS[plain].suffixes if plain in ("json", "jsonl", "csv") else (".txt", ".md", ".csv", ".html")
+    start = beginning_of(text.encode("utf-8", "replace"))
+    for name, form in FORMATS.items():
+        if form.recognises and set(suffixes) & set(form.suffixes) and form.recognises(start):
+            return name
+    return plain
+
+
+def _plain_format(text: str) -> str:
+    """Which of the formats that no app has a text looks like."""
     lines = text.split("\n")
     if text.startswith(("{", "[")):
         if _is_json(text):

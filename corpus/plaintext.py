@@ -1,9 +1,11 @@
 """A file's bytes -> its text: the encodings people's files have, and a sentence for each that can't be read."""
 
+import codecs
 import re
 from pathlib import Path
 
 MAX_BYTES = 50_000_000
+BEGINNING = 8000  # characters that tell a format
 
 _MARKS = (  # byte order marks; UTF-32's begins with UTF-16's, so it comes first
     (b"\xef\xbb\xbf", "utf-8-sig"),
@@ -32,6 +34,14 @@ def load_text(path: Path) -> str:
     in a file that otherwise is stay recognisable (`holds_broken_bytes`), so that only the items with them are lost.
     Raises Unreadable if the file is missing, empty, over MAX_BYTES, not text, or in an encoding that can't be told.
     """
+    text = decoded(load_bytes(path)).replace("\r\n", "\n").replace("\r", "\n")
+    if not text.strip():
+        raise Unreadable("It is empty.")
+    return text
+
+
+def load_bytes(path: Path) -> bytes:
+    """The bytes of a file. Raises Unreadable if it is missing, not a file, over MAX_BYTES or may not be read."""
     try:
         if not path.exists():
             raise Unreadable("There is no such file.")
@@ -41,15 +51,34 @@ def load_text(path: Path) -> str:
             raise Unreadable(
                 f"It has {size / 1e6:.0f} MB, more than {MAX_BYTES / 1e6:.0f}. Split it into smaller files."
             )
-        data = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         raise Unreadable(f"It can't be read: {error.strerror or error}.") from None
     except ValueError:  # a NUL character in the name
         raise Unreadable("There is no such file.") from None
-    text = decoded(data).replace("\r\n", "\n").replace("\r", "\n")
-    if not text.strip():
-        raise Unreadable("It is empty.")
-    return text
+
+
+def beginning(path: Path) -> str:
+    """The first 8,000 characters of a file, as `beginning_of` reads them; "" if it isn't a file that can be read."""
+    try:
+        if not path.is_file():  # a pipe would be waited for
+            return ""
+        with path.open("rb") as file:
+            return beginning_of(file.read(4 * BEGINNING))
+    except (OSError, ValueError):
+        return ""
+
+
+def beginning_of(data: bytes) -> str:
+    """The first 8,000 characters of bytes, to see what they are, with `\\n` for line breaks; never raises."""
+    whole = len(data) < 4 * BEGINNING
+    data = data[: 4 * BEGINNING]
+    encoding = next((name for mark, name in _MARKS if data.startswith(mark)), "utf-8")
+    try:
+        text = codecs.getincrementaldecoder(encoding)().decode(data, whole)  # else it may end within a character
+    except UnicodeDecodeError:
+        text = data.decode("cp1252", "replace")
+    return text.replace("\r\n", "\n").replace("\r", "\n")[:BEGINNING]
 
 
 def decoded(data: bytes) -> str:

@@ -5,6 +5,7 @@ import io
 import json
 import re
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 
 # Common names of columns and keys, the best first where a row has several; case, "_" and "-" make no difference.
 ALIASES: dict[str, str] = {
@@ -86,13 +87,22 @@ def iso_date(value: str) -> str:
     return "-".join(part for part in match.groups() if part) if match else value
 
 
+def day_of_seconds(value: str, *, since: int = 0) -> str:
+    """The ISO date (UTC) of so many seconds since `since`, itself in Unix time; another value is left as it is."""
+    try:
+        return datetime.fromtimestamp(since + float(value), UTC).date().isoformat()
+    except (ValueError, OverflowError, OSError):
+        return value
+
+
 def delimiter_of(text: str) -> str:
-    """The delimiter that makes most of the first row's parts known names of columns."""
+    """The delimiter that makes most of the first row's parts known names of columns, or else the most parts."""
     first = text.split("\n", 1)[0]
     _let_in(first)
 
-    def known(delimiter: str) -> int:
-        return sum(plain_key(name) in ALIASES for row in csv.reader([first], delimiter=delimiter) for name in row)
+    def known(delimiter: str) -> tuple[int, int]:
+        names = [name for row in csv.reader([first], delimiter=delimiter) for name in row]
+        return sum(plain_key(name) in ALIASES for name in names), len(names)
 
     return max(",;\t|", key=known)
 

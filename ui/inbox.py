@@ -10,8 +10,10 @@ from pathlib import PurePosixPath
 
 from corpus.errors import UsageError
 from corpus.insight import one_line
+from corpus.items import Item
 from corpus.pasted import guess_format, read_bytes
-from corpus.readers import EXTENSIONS, READERS, Item
+from corpus.plaintext import beginning_of
+from corpus.readers import FORMATS, READABLE, detected
 
 MAX_PASTE = 60_000  # characters; in UTF-8 it must pass the limit that server.py sets for a request
 MAX_FILE = 5_000_000  # bytes
@@ -48,11 +50,11 @@ class Inbox:
     def send(self, name: object, data: bytes) -> str:
         """Keep a file; its token. Raises UsageError if its name tells no format, or if it is too large."""
         name = one_line(PurePosixPath(name.replace("\\", "/")).name)[:120] if isinstance(name, str) else ""
-        format_name = EXTENSIONS.get(PurePosixPath(name).suffix.casefold())
+        format_name = detected(name, beginning_of(data))
         if format_name is None:
             raise UsageError(
                 f"{name or 'This file'} has a name that tells no known format.",
-                f"Send a file whose name ends in {', '.join(EXTENSIONS)}.",
+                f"Send a file whose name ends in {', '.join(READABLE)}.",
             )
         if len(data) > MAX_FILE:
             raise UsageError(
@@ -86,7 +88,7 @@ class Inbox:
                 if held is None:
                     raise UsageError("This is not held here any more.", "Paste it or choose the file again.")
                 parcel = held[1]
-                if isinstance(format_name, str) and format_name in READERS:
+                if isinstance(format_name, str) and format_name in FORMATS:
                     parcel = replace(parcel, format_name=format_name)
                 found.append((token, parcel))
         return found

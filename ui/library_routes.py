@@ -11,7 +11,13 @@ from corpus.errors import FootnotedError
 from ui.library_desk import LibraryDesk, export_suffix
 
 UPLOAD = "/library/upload"
-_KINDS = {"jsonl": "application/jsonl", "csv": "text/csv", "markdown": "text/markdown"}
+_KINDS = {
+    "jsonl": "application/jsonl",
+    "csv": "text/csv",
+    "markdown": "text/markdown",
+    "bibtex": "application/x-bibtex",
+    "anki": "text/plain",
+}
 
 
 def add_routes(app: FastAPI, desk: LibraryDesk) -> None:
