@@ -33,6 +33,10 @@ class Otherwise:
         """See Reader."""
         return self._reader.support(question, sentence, texts)
 
+    def tells(self, question: str, sentence: str, item: Evidence) -> bool:
+        """See Reader."""
+        return self._reader.tells(question, sentence, item)
+
     def cuts(self, caution: str) -> Cuts:
         """See Reader."""
         return self._reader.cuts(caution)

@@ -39,6 +39,10 @@ class Repeating:
         """See Reader: what was said of these texts."""
         return [self._said[text] for text in texts]
 
+    def tells(self, question: str, sentence: str, item: Evidence) -> bool:
+        """See Reader: whether a claim answers is not what is asked here."""
+        return True
+
     def find(self, question: str, hits: Sequence[Hit]) -> list[Evidence]:
         """See Reader."""
         return self._reader.find(question, hits)

@@ -6,7 +6,7 @@ and a guess of several tokens costs one forward pass to check. The words are the
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from rag.stop import Interrupted, until
 
@@ -16,16 +16,36 @@ _GENDERED = frozenset("he she him his her hers himself herself".split())  # who 
 _EDGES = "\"'“”‘’()[]{}.,;:!?…—–-$€£%*"
 
 
+class Guide(Protocol):
+    """What a text may become while it grows."""
+
+    @property
+    def least(self) -> float:
+        """The probability below which a word is none that the model means: the text ends where it is."""
+
+    def allows(self, text: str, piece: str) -> bool:
+        """May `piece` follow `text`?"""
+
+    def ends(self, text: str) -> bool:
+        """May the text end here?"""
+
+
 class Copied:
     """Whether a text keeps to a source: each word with a digit or a capital must stand in it, and so must he or she."""
+
+    least = 0.0
 
     def __init__(self, source: str) -> None:
         self._chunks = {form for chunk in source.split() for form in (chunk.casefold(), chunk.casefold().strip(_EDGES))}
         self._chunks |= {part for chunk in self._chunks for part in re.split(r"[-–—/’']", chunk) if part}
         self._beginnings = {chunk[:n] for chunk in self._chunks for n in range(1, len(chunk) + 1)}
 
+    def ends(self, text: str) -> bool:
+        """Anywhere."""
+        return True
+
     def allows(self, text: str, piece: str) -> bool:
-        """May `piece` follow `text`? A word that is still growing must be the beginning of one in the source."""
+        """A word that is still growing must be the beginning of one in the source."""
         before = text.rstrip()
         start = max(text.rfind(" "), text.rfind("\n")) + 1
         chunks = re.findall(r"\S+", text[start:] + piece)
@@ -50,7 +70,7 @@ def decode(
     prompt: Sequence[int],
     ends: set[int],
     limit: int,
-    copied: Copied,
+    guide: Guide,
     stopped: Callable[[], bool],
 ) -> Iterator[tuple[list[int], str]]:
     """The tokens written so far and their text, once for each forward pass; ends early once `stopped()` is true."""
@@ -71,7 +91,7 @@ def decode(
         past = out.cache
         kept = 0
         for position in range(len(guess) + 1):
-            best = _best(out.logits[0, position], tokenizer, text, ends, copied)
+            best = _best(out.logits[0, position], tokenizer, text, ends, guide)
             if best in ends:
                 if written:
                     yield written, text
@@ -87,11 +107,14 @@ def decode(
         yield written, text
 
 
-def _best(logits: Any, tokenizer: Any, text: str, ends: set[int], copied: Copied) -> int:
-    """The likeliest token that keeps to the source; an end if none of the likely ones does."""
-    for token in logits.topk(TRIED).indices.tolist():
-        if token in ends or copied.allows(text, tokenizer.decode([token])):
+def _best(logits: Any, tokenizer: Any, text: str, ends: set[int], guide: Guide) -> int:
+    """The likeliest token that the guide allows; an end if none of the likely ones is."""
+    likely = logits.float().softmax(-1).topk(TRIED)
+    for share, token in zip(likely.values.tolist(), likely.indices.tolist(), strict=True):
+        if token in ends and guide.ends(text):
             return int(token)
+        if token not in ends and guide.allows(text, tokenizer.decode([token])):
+            return int(token) if share >= guide.least else min(ends)
     return min(ends)
 
 

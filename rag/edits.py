@@ -52,7 +52,7 @@ def without_yes_or_no(sentence: str) -> str:
 
 def unsafe_edit(sentence: str, source: str) -> str:
     """Why the sentence isn't a harmless edit of the source, one sentence or a few; empty if it is."""
-    said, held = _words(sentence), _words(source)
+    said, held = words_of(sentence), words_of(source)
     if not said or not held:
         return "there is nothing to compare"
     blocks = SequenceMatcher(None, [w.form for w in held], [w.form for w in said], autojunk=False).get_matching_blocks()
@@ -60,11 +60,8 @@ def unsafe_edit(sentence: str, source: str) -> str:
     if not blocks:
         return "it isn't made from what it would cite"
     kept = {n for block in blocks for n in range(block.a, block.a + block.size)}
-    near = _statements(held, kept, source)
-    if lost := [
-        held[n].text for n in sorted(near - kept) if held[n].text.casefold() in CONDITIONS | NEGATIONS | HEDGES
-    ]:
-        return f"it leaves out {lost[0]!r}"
+    if lost := loses(held, kept, source):
+        return f"it leaves out {lost!r}"
     if put_in := [
         w.text
         for n, w in enumerate(said)
@@ -72,17 +69,18 @@ def unsafe_edit(sentence: str, source: str) -> str:
     ]:
         return f"it puts in {put_in[0]!r}"
     first, last = blocks[0], blocks[-1]
-    if not _opens(held, first.a, source) and not _stands_for(said[: first.b], held, first.a, source):
+    if not opens(held, first.a, source) and not stands_for(said[: first.b], held, first.a, source):
         return f"it begins in the middle, with {held[first.a].text!r}"
-    if not _closes(held, last.a + last.size - 1, source):
+    if not closes(held, last.a + last.size - 1, source):
         return f"it breaks off after {held[last.a + last.size - 1].text!r}"
     for one, other in pairwise(blocks):
-        if why := _unsafe_gap(held, one.a + one.size, other.a, source):
+        if why := unsafe_gap(held, one.a + one.size, other.a, source):
             return why
     return ""
 
 
-def _words(text: str) -> list[Word]:
+def words_of(text: str) -> list[Word]:
+    """The words of a text, in order."""
     return [Word(m.group(), _form(m.group()), m.start(), m.end()) for m in _WORD.finditer(text)]
 
 
@@ -91,14 +89,14 @@ def _form(word: str) -> str:
     return " ".join(sorted(numbers(word))) or stem(word)
 
 
-def _opens(held: Sequence[Word], at: int, source: str) -> bool:
+def opens(held: Sequence[Word], at: int, source: str) -> bool:
     """Does a clause begin with the word at this place, or with the one before it?"""
     if at == 0 or _edge(held, at - 1, source):
         return True
     return held[at - 1].text.casefold() in OPENERS or held[at].text.casefold() in OPENERS
 
 
-def _stands_for(before: Sequence[Word], held: Sequence[Word], at: int, source: str) -> bool:
+def stands_for(before: Sequence[Word], held: Sequence[Word], at: int, source: str) -> bool:
     """Does a pronoun, or the last name alone, take the place of a subject that begins the clause?"""
     start = at
     while start and not _edge(held, start - 1, source):
@@ -107,6 +105,12 @@ def _stands_for(before: Sequence[Word], held: Sequence[Word], at: int, source: s
     pronoun = len(before) == 1 and before[0].text.casefold() in PRONOUNS
     surname = not before and held[at].text[0].isupper() and not any(is_function(w.text) for w in gone)
     return (pronoun or surname) and len(gone) <= MOST_BEFORE and not _scoped(gone)
+
+
+def loses(held: Sequence[Word], kept: set[int], source: str) -> str:
+    """A condition, denial or hedge that is left out of a statement of which something was kept; empty if none is."""
+    left_out = (held[n].text for n in sorted(_statements(held, kept, source) - kept))
+    return next((word for word in left_out if word.casefold() in CONDITIONS | NEGATIONS | HEDGES), "")
 
 
 def _statements(held: Sequence[Word], kept: set[int], source: str) -> set[int]:
@@ -127,7 +131,7 @@ def _scoped(gone: Sequence[Word]) -> bool:
     return bool(plain & (SCOPES | HEDGES | NEGATIONS | CONDITIONS) or numbers(" ".join(word.text for word in gone)))
 
 
-def _closes(held: Sequence[Word], at: int, source: str) -> bool:
+def closes(held: Sequence[Word], at: int, source: str) -> bool:
     """Does a clause end with the word at this place? At a comma it may only have been interrupted."""
     if at == len(held) - 1 or re.search(r"[;:.!?]", source[held[at].end : held[at + 1].start]):
         return True
@@ -144,8 +148,10 @@ def _edge(held: Sequence[Word], at: int, source: str) -> bool:
     return bool(_EDGE.search(source[held[at].end : held[at + 1].start]))
 
 
-def _unsafe_gap(held: Sequence[Word], start: int, end: int, source: str) -> str:
-    """Words from `start` to before `end` are left out between two that stay: an insertion, or a modifier or two."""
+def unsafe_gap(held: Sequence[Word], start: int, end: int, source: str) -> str:
+    """Why the words from `start` to before `end` may not be left out between two that stay: an insertion, or a modifier
+    or two, may.
+    """
     gone = held[start:end]
     if not gone:
         return ""

@@ -34,6 +34,12 @@ def build_prompt(question: str, text: str, budget: int) -> tuple[Message, ...]:
     return Message("system", SYSTEM), Message("user", content)
 
 
+def noted(messages: Sequence[Message]) -> str:
+    """The insight's text as it stands in a chat that `build_prompt` made; empty if there is none."""
+    found = re.search(r"<note>\n(.*)\n</note>", messages[-1].content, re.S) if messages else None
+    return found[1] if found else ""
+
+
 def defused(text: str) -> str:
     """The text without anything that could pass for our delimiters, a chat template's, or a citation marker."""
     text = re.sub(r"<(?=\s*/?\s*note\b)", "(", text, flags=re.I)

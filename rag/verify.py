@@ -77,6 +77,9 @@ def check(sentence: str, question: str, evidence: Sequence[Evidence], reader: Re
     left = [item for item, fault in zip(evidence, faults, strict=True) if not fault]
     if not left:  # the models are asked only about what the rules let pass: most drafts fail here
         return Dropped(sentence, next(iter(faults), "there is no evidence"))
+    left = [item for item in left if reader.tells(question, sentence, item)]
+    if not left:
+        return Dropped(sentence, "what was asked for isn't in what it says")
     supports = reader.support(question, sentence, [item.hit.passage.text for item in left])
     support, item = max(zip(supports, left, strict=True), key=lambda row: row[0])
     if support < cut:

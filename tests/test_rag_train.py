@@ -16,8 +16,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rag.models import put_in
+from rag.rules import broken_rule, located
 from rag.train import __main__ as command
 from rag.train import crossencoder, embedder, loop, writer
+from rag.train.__main__ import EDITS, FOLDERS
 from rag.train.collections import (
     Collection,
     Question,
@@ -25,6 +27,7 @@ from rag.train.collections import (
     held_out,
     insight_pairs,
     load_collections,
+    load_edits,
     question_pairs,
 )
 from rag.train.held import judge_embedder
@@ -35,7 +38,12 @@ from rag.train.reader import recentring, shifted
 from rag.train.reliability import calibration_error, curve, diagram
 from rag.train.sheets import Branch, Sheet, lesson, sheets
 from rag.train.spoil import spoil
+from rag.verify import verbatim
 from tests.fakes import OverlapScorer, tiny_llama
+
+ROOT = Path(__file__).parent.parent
+
+ROOT = Path(__file__).parent.parent
 
 # ------------------------------------------------------------------------------------------------- spoilt sentences
 
@@ -619,7 +627,7 @@ def test_a_sheet_tells_what_its_insight_answers_and_supports(seed: int) -> None:
     made = {sheet.text: sheet.branches for sheet in sheets({"mill": ONE}, near, random.Random(seed))}
     asked = {branch.question: branch for branch in made[ONE.insights["i1"]]}
     assert asked["Which?"].answered
-    assert asked["Which?"].gold == ("Rule 1 is hot.",)
+    assert asked["Which?"].supported == asked["Which?"].told == ("Rule 1 is hot.",)
     assert "No rule is hot." in asked["Which?"].unsupported
     spoilt = "Rule 1 is not hot.", "Rule 2 is hot.", "Rule 10 is hot.", "Rule 0 is hot.", "Rule 99 is hot."
     known = {"No rule is hot.", "Both are.", "So is rule 2.", "Rule 1 is cold.", *spoilt}
@@ -637,9 +645,35 @@ def test_a_sheet_tells_what_its_insight_answers_and_supports(seed: int) -> None:
             assert branch.answered == (branch.question in gold)
 
 
+def test_with_edits_only_what_is_one_is_to_be_written() -> None:
+    near = {question.text: ["i0", "i1", "i2", "i3"] for question in ONE.questions}
+
+    def which(edits: dict[tuple[str, str], str]) -> Branch:
+        made = {sheet.text: sheet.branches for sheet in sheets({"mill": ONE}, near, random.Random(0), edits)}
+        return next(branch for branch in made[ONE.insights["i1"]] if branch.question == "Which?")
+
+    edited = which({("Which?", "i1"): "It is hot.", ("Which?", "i2"): "Another."})
+    assert edited.told == ("It is hot.",)
+    assert edited.supported == ("Rule 1 is hot.", "It is hot.")
+    assert which({}).told == (), "the gold sentence is no edit"
+    assert which({}).supported == ("Rule 1 is hot.",)
+
+
+def test_the_edits_that_ship_are_edits_of_what_may_be_trained_on() -> None:
+    collections = load_collections([ROOT / folder for folder in FOLDERS])
+    held = held_out(ROOT / FOLDERS[0])
+    insights = {i: text for name, c in collections.items() if name not in held for i, text in c.insights.items()}
+    edits = load_edits(ROOT / EDITS)
+    assert len(edits) > 1500
+    for (question, insight_id), edit in edits.items():
+        text = insights[insight_id]
+        assert not broken_rule(edit, located(edit, text)), question
+        assert not verbatim(edit, text), question
+
+
 def test_a_lesson_labels_the_last_tokens_and_tells_what_to_write() -> None:
     tokens_of = {"yes": [20, 21, 9], "no": [30, 9], "odd": [40, 9]}
-    branches = [Branch("one", True, ("yes",), ("no",)), Branch("two", False, (), ("odd",))]
+    branches = [Branch("one", True, ("yes",), ("no",), ("yes",)), Branch("two", False, (), ("odd",))]
     made = lesson([[1, 2, 3, 10], [1, 2, 4, 10]], branches, tokens_of)
     tokens = made.tree.tokens
     assert [(tokens[place], label) for place, label in made.answers] == [(10, 1.0), (10, 0.0)]

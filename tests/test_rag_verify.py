@@ -1,6 +1,7 @@
 """The check that stands between a draft and the reader: what may pass, what must not, and what is cited."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -13,7 +14,7 @@ from rag.datatypes import Citation, Claim, Evidence, Hit, Verdict
 from rag.embed import open_embedder
 from rag.read import Logistic, LogisticReader, Reader, load_reader
 from rag.rules import HARD, RULES, broken_rule, doubts, locate
-from rag.verify import check, complete, completed, markers, quoted, without_markers
+from rag.verify import Dropped, check, complete, completed, markers, quoted, without_markers
 from tests.fakes import HashEmbedder, OpenReader, OverlapScorer
 
 LABELS = (
@@ -179,7 +180,7 @@ def test_a_faithful_sentence_passes_and_cites_its_characters(reader: Reader) -> 
     other = evidence("Loaves from Harrow Mill lasted nine days because acid slows mould.", "i2")
     outcome = check(
         "Of the 40 labels that she audited, 11 named the price paid.",
-        "How many?",
+        "How many labels named the price?",
         [other, evidence(LABELS)],
         reader,
         0.5,
@@ -270,3 +271,26 @@ def test_what_is_located_lies_within_the_text(sentence: str, text: str) -> None:
 def test_a_changed_number_never_passes(number: int, other: int) -> None:
     broken = broken_rule(f"The mill sold {other} loaves.", f"The mill sold {number:,} loaves.")
     assert bool(broken) == (number != other)
+
+
+def test_an_edit_that_lost_the_answer_is_dropped() -> None:
+    class Hearing(OverlapScorer):
+        """Hears an answer where a number is."""
+
+        def answers(self, question: str, passages: Sequence[str]) -> list[float]:
+            return [4.0 if any(c.isdigit() for c in passage) else -4.0 for passage in passages]
+
+    reader = LogisticReader(HashEmbedder(), Hearing(), Hearing(), {}, {}, "made up")
+    heard = evidence(LABELS)
+    heard = replace(heard, hit=replace(heard.hit, signals={"judge": 4.0}))
+    assert reader.tells("How many?", "Of the 40 labels 11 named the price.", heard)
+    assert not reader.tells("How many?", "She audited labels.", heard)
+    unheard = replace(heard, hit=replace(heard.hit, signals={"judge": -2.0}))
+    assert reader.tells("How many?", "She audited labels.", unheard), "no worse than the passage that it is from"
+
+    class Deaf(OpenReader):
+        def tells(self, question: str, sentence: str, item: Evidence) -> bool:
+            return False
+
+    outcome = check("11 named the price paid.", "How many?", [heard], Deaf(), 0.0)
+    assert outcome == Dropped("11 named the price paid.", "what was asked for isn't in what it says")

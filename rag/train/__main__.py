@@ -15,13 +15,14 @@ from typing import Any
 from corpus.errors import FootnotedError, UsageError
 from rag.models import SHIPPED
 from rag.train import crossencoder, embedder, reader, writer
-from rag.train.collections import all_pairs, held_out, load_collections, nearest
+from rag.train.collections import all_pairs, held_out, load_collections, load_edits, nearest
 from rag.train.held import judge_embedder, judge_learner, judge_scorer
 from rag.train.loop import Say
 from rag.train.public import public_pairs, public_questions, public_sheets
 from rag.train.sheets import sheets
 
 FOLDERS = [Path("eval/questions/insightqa/train"), Path("eval/questions/additions")]
+EDITS = Path("eval/questions/edits.jsonl")
 PUBLIC = Path("../shared/data/train")
 
 
@@ -65,8 +66,11 @@ def train_writer(options: Any, say: Say) -> None:
     near = nearest(collections)
     judged = sheets({name: collections[name] for name in sorted(held)}, near, random.Random(0))
     seen = {name: collection for name, collection in collections.items() if name not in held}
-    taught = sheets(seen, nearest(seen), rng) + public_sheets(options.public)
-    writer.train(taught, options.out / "writer.safetensors", judge_learner(judged), say, options.seed)
+    neighbours = nearest(seen)
+    public = public_sheets(options.public)
+    # First what is true of an insight, in any words; then to say it in the insight's own.
+    passes = [sheets(seen, neighbours, rng) + public, sheets(seen, neighbours, rng, load_edits(EDITS))]
+    writer.train(passes, options.out / "writer.safetensors", judge_learner(judged), say, options.seed)
 
 
 PARTS = {"embedder": train_embedder, "reader": train_reader, "writer": train_writer}

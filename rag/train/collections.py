@@ -64,6 +64,12 @@ def load_collections(folders: Sequence[Path]) -> dict[str, Collection]:
     return {name: collection for name, collection in found.items() if collection.insights}
 
 
+def load_edits(file: Path) -> dict[tuple[str, str], str]:
+    """(question, insight id) -> the insight's own words that answer, with what else it says left out."""
+    rows = map(json.loads, file.read_text(encoding="utf-8").splitlines())
+    return {(row["question"], row["insight"]): row["edit"] for row in rows}
+
+
 def held_out(folder: Path) -> set[str]:
     """The names of the folder's collections that no training may see."""
     names = [json.loads(file.read_text(encoding="utf-8"))["collection"] for file in sorted(folder.glob("*.json"))]

@@ -92,7 +92,7 @@ def judge_scorer(
 
 def judge_learner(sheets: Sequence[Sheet], shown: int = 8) -> Callable[[Learner], str]:
     """The two judgements' AUC on held-out sheets, and a few answers to read."""
-    written = [(sheet.text, branch) for sheet in sheets for branch in sheet.branches if branch.gold]
+    written = [(sheet.text, branch) for sheet in sheets for branch in sheet.branches if branch.told]
     chosen = random.Random(0).sample(written, shown)
 
     def judge(learner: Learner) -> str:
@@ -115,7 +115,7 @@ def judge_learner(sheets: Sequence[Sheet], shown: int = 8) -> Callable[[Learner]
         for text, branch in chosen:
             drafts = list(learner.writer.write(build_prompt(branch.question, text, 400)))
             wrote = drafts[-1].text if drafts else ""
-            told.append(f"\n  asked: {branch.question}\n  gold:  {branch.gold[0]}\n  wrote: {wrote}")
+            told.append(f"\n  asked: {branch.question}\n  gold:  {branch.told[0]}\n  wrote: {wrote}")
         return ", ".join(told)
 
     return judge

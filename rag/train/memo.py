@@ -27,7 +27,7 @@ class Memo:
 
     def __init__(self, embedder: Embedder) -> None:
         self._embedder = embedder
-        self.fingerprint, self.dimensions = embedder.fingerprint, embedder.dimensions
+        self.name, self.fingerprint, self.dimensions = embedder.name, embedder.fingerprint, embedder.dimensions
         self._queries: dict[str, Vectors] = {}
         self._documents: dict[str, Vectors] = {}
 

@@ -8,8 +8,9 @@ path from the root is exactly what the model will be given later.
 import random
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from rag.rules import broken_rule, located
 from rag.train.collections import Collection, Question
 from rag.train.spoil import spoil
 from rag.tree import Tree, plant
@@ -21,8 +22,9 @@ class Branch:
 
     question: str
     answered: bool
-    gold: tuple[str, ...] = ()  # sentences to write: supported, every one
+    supported: tuple[str, ...] = ()
     unsupported: tuple[str, ...] = ()
+    told: tuple[str, ...] = ()  # of the supported ones those to write
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,18 +52,27 @@ def lesson(prompts: Sequence[Sequence[int]], branches: Sequence[Branch], tokens_
     for question, branch in zip(questions, branches, strict=True):
         last = tree.last(question)
         made.answers.append((last, float(branch.answered)))
-        for sentence in (*branch.gold, *branch.unsupported):
+        for sentence in (*branch.supported, *branch.unsupported):
             start, end, _ = tree.spans[tree.grow(tokens_of[sentence], question)]
-            made.supports.append((end - 1, float(sentence in branch.gold)))
-            if sentence in branch.gold:
+            made.supports.append((end - 1, float(sentence in branch.supported)))
+            if sentence in branch.told:
                 made.told.extend(zip([last, *range(start, end - 1)], tree.tokens[start:end], strict=True))
     return made
 
 
+Edits = Mapping[tuple[str, str], str]  # (question, insight id) -> a harmless edit of the insight that answers
+
+
 def sheets(
-    collections: Mapping[str, Collection], neighbours: Mapping[str, Sequence[str]], rng: random.Random
+    collections: Mapping[str, Collection],
+    neighbours: Mapping[str, Sequence[str]],
+    rng: random.Random,
+    edits: Edits | None = None,
 ) -> list[Sheet]:
-    """One sheet for each insight. `neighbours`: for each question insight ids, nearest first."""
+    """One sheet for each insight. `neighbours`: for each question insight ids, nearest first.
+
+    Without `edits` every gold sentence is to be written, with them only what is an edit.
+    """
     asked: dict[str, list[Question]] = defaultdict(list)  # by gold insight
     missed: dict[str, list[Question]] = defaultdict(list)  # by an insight that seems to answer, and doesn't
     false: dict[str, list[str]] = defaultdict(list)
@@ -80,26 +91,32 @@ def sheets(
     found = []
     for collection in collections.values():
         for insight_id, text in collection.insights.items():
-            branches = [_answered(q, insight_id, text, rng) for q in asked[insight_id] if q.answers]
+            branches = [_answered(q, insight_id, text, rng, edits) for q in asked[insight_id] if q.answers]
             bare = [Branch(q.text, True) for q in asked[insight_id] if not q.answers]
             branches += rng.sample(bare, (len(bare) + 1) // 2)
             branches += [_missed(q, rng) for q in missed[insight_id]]
             for sentence in false[insight_id] if branches else []:
                 n = rng.randrange(len(branches))
                 was = branches[n]
-                branches[n] = Branch(was.question, was.answered, was.gold, (*was.unsupported, sentence))
+                branches[n] = replace(was, unsupported=(*was.unsupported, sentence))
             if branches:
                 found.append(Sheet(text, tuple(rng.sample(branches, len(branches)))))
     return found
 
 
-def _answered(question: Question, insight_id: str, text: str, rng: random.Random) -> Branch:
+def _answered(question: Question, insight_id: str, text: str, rng: random.Random, edits: Edits | None) -> Branch:
     """With its gold sentences from this insight; `wrong`, spoilt ones and those that need another insight are wrong."""
     gold = tuple(dict.fromkeys(s for s, cites in question.answers if cites == (insight_id,)))
     elsewhere = [s for s, cites in question.answers if cites != (insight_id,) and rng.random() < 0.5]
     spoilt = [s for s in (spoil(sentence, text, rng) for sentence in gold if rng.random() < 0.6) if s]
     wrong = [question.wrong] if question.wrong else []
-    return Branch(question.text, True, gold, tuple(s for s in (*wrong, *spoilt, *elsewhere) if s not in gold))
+    told = gold
+    if edits is not None:
+        edited = edits.get((question.text, insight_id))
+        told = (edited,) if edited else tuple(s for s in gold if not broken_rule(s, located(s, text)))
+    supported = tuple(dict.fromkeys((*gold, *told)))
+    wrong = [s for s in (*wrong, *spoilt, *elsewhere) if s not in supported]
+    return Branch(question.text, True, supported, tuple(wrong), told)
 
 
 def _missed(question: Question, rng: random.Random) -> Branch:

@@ -15,7 +15,7 @@ from rag.chat import HEADS
 from rag.config import Config
 from rag.judge import NOTE_TOKENS
 from rag.lora import SCALE
-from rag.models import best_device
+from rag.models import best_device, put_in
 from rag.prompt import build_prompt
 from rag.train.loop import Say, batched, run, save
 from rag.train.sheets import Lesson, Sheet, lesson
@@ -47,7 +47,7 @@ class Learner:
 
     def lesson(self, sheet: Sheet) -> Lesson:
         """The sheet's tokens, as many branches as fit."""
-        sentences = {s for branch in sheet.branches for s in (*branch.gold, *branch.unsupported)}
+        sentences = {s for branch in sheet.branches for s in (*branch.supported, *branch.unsupported)}
         tokenizer = self.chat.tokenizer
         tokens_of = {
             s: [*tokenizer.encode(s, add_special_tokens=False), tokenizer.eos_token_id] for s in sorted(sentences)
@@ -115,15 +115,24 @@ def _with_delta(layer: Any, inputs: tuple[Any], output: Any) -> Any:
     return output + SCALE * (x @ layer.A.T.to(x.dtype)) @ layer.B.T.to(x.dtype)
 
 
-def train(sheets: Sequence[Sheet], out: Path, judge: Callable[[Learner], str], say: Say, seed: int = 0) -> None:
-    """Writes the deltas and the heads to `out`."""
+def train(
+    passes: Sequence[Sequence[Sheet]], out: Path, judge: Callable[[Learner], str], say: Say, seed: int = 0
+) -> None:
+    """Writes the deltas and the heads to `out`. Each pass has sheets and a fall of the rate of its own."""
     learner = Learner(seed)
-    lessons = [learner.lesson(sheet) for sheet in sheets]
-    say(f"{len(lessons)} sheets, {sum(map(length, lessons)):,} tokens")
-    batches = batched(lessons, length, BATCH, random.Random(seed))
     modules = {"": learner.chat.model, "heads": learner.heads}
-    run(batches, learner.loss, modules, RATE, out.with_suffix(".part"), say, lambda: judge(learner), 200)
-    save(modules, out)
+    done = [out.with_suffix(f".{number}") for number in range(1, len(passes))] + [out]
+    for number, (sheets, file) in enumerate(zip(passes, done, strict=True), 1):
+        if file.exists() and file != out:  # a run that was stopped in a later pass
+            put_in({"model": learner.chat.model.model, "heads": learner.heads}, file)
+            continue
+        lessons = [learner.lesson(sheet) for sheet in sheets]
+        say(f"pass {number}: {len(lessons)} sheets, {sum(map(length, lessons)):,} tokens")
+        batches = batched(lessons, length, BATCH, random.Random(seed + number - 1))
+        run(batches, learner.loss, modules, RATE, file.with_suffix(f".{number}part"), say, lambda: judge(learner), 200)
+        save(modules, file)
+    for file in done[:-1]:
+        file.unlink()
 
 
 def length(made: Lesson) -> int:
