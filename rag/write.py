@@ -3,26 +3,19 @@
 What a writer writes is a draft: nothing of it is shown before `rag/verify.py` has checked it.
 """
 
-import os
-import queue
-import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
 
-from corpus.errors import ModelError, UsageError
+from corpus.errors import ModelError
 from rag.chat import load_chat
 from rag.config import Config
 from rag.datatypes import Draft
 from rag.decode import Copied, decode
+from rag.endpoint import EndpointWriter
+from rag.growing import Growing
 from rag.models import Report, silent
-from rag.prompt import Message
-
-Stopped = Callable[[], bool]
-
-
-def never() -> bool:
-    """The Stopped that lets a writer finish."""
-    return False
+from rag.prompt import Message, noted
+from rag.stop import Stopped, never
 
 
 class Writer(Protocol):
@@ -34,38 +27,6 @@ class Writer(Protocol):
 
     def write(self, messages: Sequence[Message], stopped: Stopped = never) -> Iterator[Draft]:
         """The draft as it grows, each one longer than the last; ends early once `stopped()` is true."""
-
-
-def awaited(make: Callable[[Stopped], Iterable[str]], stopped: Stopped) -> Iterator[str]:
-    """The items that `make` gives, which a thread of its own waits for: ends soon after `stopped()`, come what may.
-
-    `make` is told when nobody wants more. What it raises is raised here.
-    """
-    arrived: queue.SimpleQueue[str | BaseException | None] = queue.SimpleQueue()
-    left = threading.Event()
-
-    def work() -> None:
-        try:
-            for item in make(left.is_set):
-                arrived.put(item)
-            arrived.put(None)
-        except BaseException as error:
-            arrived.put(error)
-
-    threading.Thread(target=work, name="footnoted-writer", daemon=True).start()
-    try:
-        while not stopped():
-            try:
-                item = arrived.get(timeout=0.1)
-            except queue.Empty:
-                continue
-            if item is None:
-                return
-            if isinstance(item, BaseException):
-                raise item
-            yield item
-    finally:
-        left.set()
 
 
 class QuoteWriter:
@@ -101,59 +62,11 @@ class TransformersWriter:
 
     def _decode(self, messages: Sequence[Message], stopped: Stopped) -> Iterator[Draft]:
         chat, ids = self.chat, self.chat.encode(messages)
-        copied = Copied("\n".join(message.content for message in messages))
-        for written, text in decode(
-            chat.model, chat.tokenizer, ids, chat.ends(), self._max_new_tokens, copied, stopped
-        ):
+        note = noted(messages)
+        # A chat model that we didn't teach to write edits would seldom get to the end of one.
+        guide = Growing(note) if note and chat.heads else Copied("\n".join(message.content for message in messages))
+        for written, text in decode(chat.model, chat.tokenizer, ids, chat.ends(), self._max_new_tokens, guide, stopped):
             yield Draft(text, self.fingerprint, len(ids), len(written))
-
-
-class EndpointWriter:
-    """Any OpenAI-compatible server: vLLM, SGLang, llama.cpp, `transformers serve`. The name is MODEL@URL."""
-
-    def __init__(self, name: str, config: Config, report: Report = silent) -> None:
-        model, at, url = name.rpartition("@")
-        if not at or not model or not url.startswith(("http://", "https://")):
-            raise UsageError(
-                f"The endpoint {name!r} isn't of the form MODEL@URL.",
-                "For example: --writer openai:my-model@http://127.0.0.1:8000/v1",
-            )
-        import openai
-
-        self._model, self._url = model, url
-        self._max_new_tokens = config.max_new_tokens
-        self._client = openai.OpenAI(
-            base_url=url,
-            api_key=os.environ.get("OPENAI_API_KEY") or "none",
-            timeout=config.endpoint_timeout,
-            max_retries=0,  # or a person waits three times that long for the quotes
-        )
-        self.fingerprint = f"openai:{model}@{url}"
-
-    def write(self, messages: Sequence[Message], stopped: Stopped = never) -> Iterator[Draft]:
-        """See Writer. Raises ModelError if the server can't be reached, refuses or breaks off."""
-        chat: list[Any] = [{"role": message.role, "content": message.content} for message in messages]
-        text, pieces = "", 0
-
-        def stream(given_up: Stopped) -> Iterator[str]:
-            with self._client.chat.completions.create(
-                model=self._model, messages=chat, max_tokens=self._max_new_tokens, temperature=0, stream=True
-            ) as chunks:
-                for chunk in chunks:
-                    if given_up():
-                        return
-                    if chunk.choices and (piece := chunk.choices[0].delta.content):
-                        yield piece
-
-        try:
-            for piece in awaited(stream, stopped):
-                text, pieces = text + piece, pieces + 1
-                yield Draft(text, self.fingerprint, 0, pieces)
-        except Exception as error:  # the client's own kinds, and others where a server breaks off or sends no JSON
-            raise ModelError(
-                f"The writer at {self._url} doesn't answer ({type(error).__name__}).",
-                "Start that server, check the model's name, or use --writer quote.",
-            ) from error
 
 
 WRITERS: dict[str, Callable[[str, Config, Report], Writer]] = {

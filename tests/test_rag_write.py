@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from rag.write import awaited
+from rag.stop import awaited
 
 
 def test_everything_comes_in_its_order() -> None:
