@@ -6,42 +6,46 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 
 from corpus.errors import FootnotedError, LibraryError, UsageError
-from corpus.library import open_library
 from corpus.places import cache_dir
 from rag.config import Config
 from rag.crossencoder import CrossEncoder
-from rag.embed import open_embedder
-from rag.index import open_index
+from rag.embed import Embedder, open_embedder
+from rag.endpoint import EndpointWriter
 from rag.judge import Judge
+from rag.read import fitted_to
 from rag.write import open_writer
+from ui.conversations import default_path, look_at
+from ui.findings import Finding
+from ui.library_health import look_at_library, look_at_vectors, mine_alone
+from ui.users import read_users
 
 PACKAGES = ("torch", "transformers", "sentence-transformers", "faiss-cpu", "gradio")
 MB = 1_000_000
 CONVERTED, ROOM = 300 * MB, 50 * MB  # the default writer once it is converted; a library with its index
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was looked at."""
+def examine(library: str | None, config: Config, *, fix: bool = False, auth: Path | None = None) -> Iterator[Finding]:
+    """Look at the installation, the disk, the library, the models and the page's files, in that order.
 
-    part: str
-    ok: bool
-    text: str
-
-
-def examine(library: str | None, config: Config) -> Iterator[Finding]:
-    """Look at the installation, the disk, the library and the models, in that order."""
+    With `fix` what can be mended is mended. `auth` is the file of users that the page is served with.
+    """
     yield Finding("python", sys.version_info >= (3, 11), f"{sys.version.split()[0]} in {sys.prefix}")
     yield _try("packages", _packages)
     yield _try("cache", _cache)
-    yield _try("library", lambda: _library(library))
-    yield _try("embedder", lambda: open_embedder(config.embedder).fingerprint)
+    yield from _each("library", lambda: look_at_library(library, fix=fix))
+    embedders: list[Embedder] = []
+    yield _try("embedder", lambda: _embedder(config, embedders))
     yield _try("reader", lambda: f"{CrossEncoder().fingerprint}, {Judge().fingerprint}")
-    yield _try("index", lambda: _index(library, config))
-    yield _try("writer", lambda: open_writer(config).fingerprint)
+    for embedder in embedders:
+        yield from _each("index", partial(look_at_vectors, library, embedder, fix=fix))
+    yield _try("writer", lambda: _writer(config))
+    yield from _each("conversations", lambda: _conversations(fix=fix))
+    if auth is not None:
+        yield from _each("users", lambda: _users(auth, fix=fix))
 
 
 def _try(part: str, look: Callable[[], str]) -> Finding:
@@ -51,6 +55,22 @@ def _try(part: str, look: Callable[[], str]) -> Finding:
         return Finding(part, False, str(error))
     except Exception as error:  # a doctor reports what it meets, of whatever kind
         return Finding(part, False, f"{type(error).__name__}: {error}")
+
+
+def _each(part: str, look: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
+    """All findings of one part; a fault in the middle of them is the last one."""
+    findings = look()
+    while True:
+        try:
+            yield next(findings)
+        except StopIteration:
+            return
+        except FootnotedError as error:
+            yield Finding(part, False, str(error))
+            return
+        except Exception as error:
+            yield Finding(part, False, f"{type(error).__name__}: {error}")
+            return
 
 
 def _packages() -> str:
@@ -82,21 +102,36 @@ def _cache() -> str:
     return f"{folder}, {free // MB:,} MB free"
 
 
-def _library(name: str | None) -> str:
-    with open_library(name) as library:
-        if faults := library.check():
-            raise LibraryError(
-                f"{library.name}: {' '.join(faults)}",
-                "Put back a copy of it, or make a new one: footnoted library add FILE --library NEW.db",
-            )
-        count = library.count()
-        return (
-            f"{library.name}, {count:,} insight{'s' * (count != 1)}, {'read-only' if library.read_only else 'writable'}"
-        )
+def _embedder(config: Config, opened: list[Embedder]) -> str:
+    opened.append(open_embedder(config.embedder))
+    fingerprint = opened[0].fingerprint
+    if fingerprint == fitted_to():
+        return fingerprint
+    return f"{fingerprint}; the reader was fitted to another, so how sure an answer is says less (docs/languages.md)"
 
 
-def _index(name: str | None, config: Config) -> str:
-    with open_library(name) as library:
-        embedder = open_embedder(config.embedder)
-        index = open_index(library, embedder)
-        return f"{type(index).__name__}, passages: {library.passage_count():,}, made by {embedder.fingerprint}"
+def _conversations(*, fix: bool) -> Iterator[Finding]:
+    path = default_path()
+    if not path.exists():
+        yield Finding("conversations", True, f"none are kept yet in {path}")
+        return
+    yield Finding("conversations", True, f"{path}, {look_at(path):,} kept")
+    yield from mine_alone("conversations", path, fix=fix)
+
+
+def _users(path: Path, *, fix: bool) -> Iterator[Finding]:
+    with contextlib.suppress(OSError):  # a file that is missing is told below
+        for finding in mine_alone("users", path, fix=fix):
+            yield finding
+            if not finding.ok:
+                return
+    count = len(read_users(path))
+    yield Finding("users", True, f"{path}, {count:,} {'person' if count == 1 else 'people'}")
+
+
+def _writer(config: Config) -> str:
+    writer = open_writer(config)
+    if not isinstance(writer, EndpointWriter):
+        return writer.fingerprint
+    # A word is asked for, since a list of models would tell neither that the key is right nor that the model loads.
+    return f"{writer.fingerprint}, which answered within {writer.try_once():.1f} s"
