@@ -2,15 +2,17 @@
 
 It is read conservatively. A year or a name in a question is mostly what it is about, so they count as a filter only
 where the question speaks of saving, or of the notes themselves; a name, only if the library has it and if it stands
-behind "from", "by" or the like. A tag written as #tag counts anywhere. What was read is cut from what is searched for.
-English only.
+behind "from", "by" or the like; dates are read in rag/dates.py. A tag written as #tag counts anywhere. What was read is
+cut from what is searched for. English only.
 """
 
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import date
 
 from corpus.filters import EVERYTHING, NAMED, Filter, filter_of
+from rag.dates import read_dates
 from rag.words import is_function, words
 
 Values = Callable[[str], Sequence[str]]  # the library's authors, sources or tags: "author", "source", "tag"
@@ -29,18 +31,23 @@ _FRAME = frozenset(
     collected add added bookmark bookmarked bookmarks write wrote written read insight insights quote quotes thing
     things everything anything something show list find give tell please""".split()
 )
-_MONTHS = "january february march april may june july august september october november december".split()
-_MONTH = "|".join(f"{name}|{name[:3]}" for name in _MONTHS)
-
-
-def _when(name: str) -> str:
-    return rf"(?:(?P<{name}m>{_MONTH})\.?,? )?(?P<{name}y>(?:19|20)\d\d)(?:-(?P<{name}n>0[1-9]|1[0-2]))?(?![\w-])"
-
-
-_RANGE = re.compile(rf"\b(?:between|from) {_when('a')} (?:and|to|until|till|through) {_when('b')}", re.I)
-_SINCE = re.compile(rf"\b(?P<word>since|after) {_when('a')}", re.I)
-_UNTIL = re.compile(rf"\b(?P<word>before|until|till) {_when('a')}", re.I)
-_IN = re.compile(rf"\b(?:in|from|during|of) {_when('a')}", re.I)
+# Relative dates are read more cautiously: "What did I save last week?", but not "What should I read this week?", nor
+# "Do my notes say why prices rose last year?".
+_PAST = re.compile(
+    r"\b(?:did|have|had) I(?: \w+)? (?:saved?|keep|kept|highlight(?:ed)?|noted?|mark(?:ed)?|clip(?:ped)?|collect(?:ed)?"
+    r"|add(?:ed)?|bookmark(?:ed)?|wr(?:ite|ote|itten) down|read)\b"
+    r"|\bI(?:['’](?:ve|d)| have| had)?(?: \w+)? (?:saved|kept|highlighted|noted|marked|clipped|collected|added"
+    r"|bookmarked|wr(?:ote|itten) down)\b"
+    r"|\bI(?:['’]ve| have| had) read\b|\b(?:that|what|everything|things?) I read\b",
+    re.I,
+)
+_NOTES = re.compile(r"\b(?:notes|highlights|insights|quotes|clippings|bookmarks)\b", re.I)
+_CLAUSE = re.compile(  # from here on it is told what is sought, not when it was saved
+    r"\b(?:why|how|whether|because|what|who|when|where|says?|said|tells?|mentions?|claims?|explains?|shows?|describes?"
+    r"|argues?|thinks?|covers?|discuss(?:es)?|suggests?|(?:dis)?agrees?|contradicts?|supports?|predicts?|does|did|has"
+    r"|happen(?:s|ed)?|(?:is|are|was|were)(?=\s*\S))\b",
+    re.I,
+)
 
 _KIND = r"(?:(?:the |a )?(?:author|writer|book|podcast|show|article|report|talk|episode|newsletter|paper|source) )?"
 _LEADS = {  # what stands before a name
@@ -63,26 +70,33 @@ class Asked:
     only: bool = False  # it asks for nothing but what the filter leaves: "What did I save in 2024?"
 
 
-def understood(question: str, filters: Filter, values: Values, *, as_typed: bool = False) -> Asked:
-    """The question with the filter that was chosen and the one that its words say; `as_typed`: these say none."""
+def understood(
+    question: str, filters: Filter, values: Values, *, as_typed: bool = False, today: date | None = None
+) -> Asked:
+    """The question with the filter that was chosen and the one that its words say; `as_typed`: these say none.
+
+    "Last week" counts from `today` (default: this machine's).
+    """
     query = question
     if not as_typed:
-        query, said = read_filter(question, values)
+        query, said = read_filter(question, values, today)
         filters = filters.joined(said)
     left = [word.casefold() for word in words(query) if not is_function(word)]
     nothing = set(left) <= _FRAME if left else query != question  # "#rail" alone asks for what is tagged so
     return Asked(query, filters, only=bool(filters) and nothing)
 
 
-def read_filter(question: str, values: Values) -> tuple[str, Filter]:
+def read_filter(question: str, values: Values, today: date | None = None) -> tuple[str, Filter]:
     """What is left of a question that stands alone, and the filter that was read; itself and none, mostly."""
     found: list[Read] = []
     text = question
-    readers = [_hashtags]
+    now = today or date.today()
+    readers: list[Callable[[str], Iterator[Read]]] = [lambda text: _hashtags(text, values)]
     if _SAVED.search(question):
-        readers += [_dates, _names]
+        readers.append(lambda text: read_dates(text, now, _may_be_relative(question)))
+        readers.append(lambda text: _names(text, values))
     for reader in readers:
-        for start, end, terms in reader(text, values):
+        for start, end, terms in reader(text):
             found.append((start, end, terms))
             text = text[:start] + "\0" * (end - start) + text[end:]  # not read twice, and no place moves
     if not found:
@@ -98,38 +112,18 @@ def _hashtags(text: str, values: Values) -> Iterator[Read]:
             yield match.start(), match.end(), tuple(f"tag={tag}" for tag in same)
 
 
-def _dates(text: str, values: Values) -> Iterator[Read]:
-    """One date or range: with more of them it is not clear what is meant, and the first pattern that fits is read."""
-    if match := _RANGE.search(text):
-        yield match.start(), match.end(), (f"since={_date(match, 'a')}", f"until={_date(match, 'b')}")
-    elif match := _SINCE.search(text):
-        date = _date(match, "a")
-        yield match.start(), match.end(), (f"since={_next(date, 1) if match['word'].lower() == 'after' else date}",)
-    elif match := _UNTIL.search(text):
-        date = _date(match, "a")
-        yield match.start(), match.end(), (f"until={_next(date, -1) if match['word'].lower() == 'before' else date}",)
-    elif match := _IN.search(text):
-        date = _date(match, "a")
-        yield match.start(), match.end(), (f"since={date}", f"until={date}")
+def _may_be_relative(text: str) -> Callable[[int, str], bool]:
+    """Whether a relative date at this place, behind this lead, may say when something was saved."""
+    past, notes = _PAST.search(text), _NOTES.search(text)
 
+    def may(start: int, lead: str) -> bool:
+        said = past or notes
+        if said is None or _CLAUSE.search(text[said.end() : start]):
+            return False
+        # "insights in the last week" are meant if it stands there at once; later on it may be what they are about.
+        return bool(past) or lead in ("from", "since", "before", "between") or start == said.end() + 1
 
-def _date(match: re.Match[str], name: str) -> str:
-    """The year, with the month if one is named."""
-    month = match[f"{name}m"]
-    number = match[f"{name}n"] or (f"{_month(month):02}" if month else "")
-    return f"{match[f'{name}y']}-{number}" if number else match[f"{name}y"]
-
-
-def _month(name: str) -> int:
-    return 1 + next(i for i, month in enumerate(_MONTHS) if month.startswith(name.casefold()))
-
-
-def _next(date: str, step: int) -> str:
-    """The year or month after (1) or before (-1) this one."""
-    if len(date) == 4:
-        return str(int(date) + step)
-    year, month = divmod(12 * int(date[:4]) + int(date[5:]) - 1 + step, 12)
-    return f"{year}-{month + 1:02}"
+    return may
 
 
 def _names(text: str, values: Values) -> Iterator[Read]:

@@ -87,6 +87,11 @@ def rate(
     return True
 
 
+def unkept(answer: Answer, reason: str, *, test: bool = False) -> str:
+    """What a rating comes to from somebody whom nobody vouches for: they write into no file. The page hides it."""
+    return "Ratings are only kept of those who log in, or sit at this machine."
+
+
 def _kept(keep: Callable[..., str], answer: Answer, reason: str, test: bool) -> str:
     try:
         return keep(answer, reason, test=test)

@@ -11,15 +11,13 @@ import gradio as gr
 
 from corpus.filters import EVERYTHING, Filter
 from ui import asking_desk as asking
-from ui import offers
+from ui import feedback, offers
+from ui.caller import caller_of
 from ui.handlers import Desk, Switch, Talk, View
+from ui.parts import LIGHT, QUIET, html
 from ui.render import STATIC
 
-LIGHT: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "queue": False}
-OFFERING: dict[str, Any] = {
-    **{"api_visibility": "private", "show_progress": "hidden"},
-    **{"concurrency_limit": 8, "concurrency_id": "offers"},
-}
+OFFERING: dict[str, Any] = {**QUIET, "concurrency_limit": 8, "concurrency_id": "offers"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,15 +30,14 @@ class Bar:
 
 def offered() -> gr.HTML:
     """What is offered under the last answer. Call it where it is to stand."""
-    return gr.HTML("", elem_id="fn-after", apply_default_css=False)
+    return html("", "fn-after")
 
 
 def build_bar(desk: Desk) -> Bar:
     """The filter over the question box. Call it where it is to stand."""
     script = (STATIC / "asking.js").read_text(encoding="utf-8")
     filters = gr.State(EVERYTHING)
-    html = asking.bar(desk.engine.library, EVERYTHING)
-    return Bar(filters, gr.HTML(html, elem_id="fn-filter-bar", apply_default_css=False, js_on_load=script))
+    return Bar(filters, html(asking.bar(desk.engine.library, EVERYTHING), "fn-filter-bar", script))
 
 
 def wire_asking(
@@ -70,16 +67,17 @@ def _narrowing(desk: Desk) -> Callable[..., tuple[str, Filter]]:
     return narrow
 
 
-def _rating(talk: Talk, switch: Switch, event: gr.EventData) -> Any:
+def _rating(talk: Talk, switch: Switch, request: gr.Request, event: gr.EventData) -> Any:
     turn, reason, test = (getattr(event, name, None) for name in ("turn", "reason", "test"))
-    new = asking.rate(talk, switch, turn, reason, test)
+    keep = feedback.keep if caller_of(request).known else asking.unkept
+    new = asking.rate(talk, switch, turn, reason, test, keep)
     # While an answer is on its way, its own next view shows the rating: this one would take the newest words back.
     return View(talk, rated=switch.rated).thread if new and not switch.busy else gr.skip()
 
 
 def _offering(desk: Desk) -> Callable[..., AsyncIterator[str]]:
     async def offer(talk: Talk, switch: Switch, filters: Filter) -> AsyncIterator[str]:
-        async for html in offers.offers(desk, talk, switch, filters):
-            yield html
+        async for found in offers.offers(desk, talk, switch, filters):
+            yield found
 
     return offer

@@ -27,6 +27,11 @@ def filter_bar(filters: Filter, passing: int, values: Mapping[str, Sequence[str]
     return _render("filter_bar", filters=filters, passing=passing, menus=menus, years=years)
 
 
+def starters(questions: Sequence[str]) -> str:
+    """Questions that a first visit may begin with."""
+    return _render("starters", questions=questions) if questions else ""
+
+
 def offers(questions: Sequence[str], refused: bool, asked: str) -> str:
     """Questions that the library answers: to go on with after the one that was asked, or instead of it."""
     return _render("offers", questions=questions, refused=refused, asked=asked) if questions else ""

@@ -6,12 +6,14 @@ the server vouches for: knowing an id, or another page's session, opens nothing.
 
 import logging
 import re
+import time
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from corpus.errors import FootnotedError
 from ui import conversation_view as view
-from ui.conversations import MAX_TITLE, Conversation, Store, new_key
-from ui.handlers import MAX_QUESTION, MAX_TURNS, UNEXPECTED, Switch, Talk
+from ui.conversations import KEPT, MAX_TITLE, Conversation, Store, new_key
+from ui.handlers import MAX_QUESTION, MAX_TURNS, UNEXPECTED, Deleted, Switch, Talk
 from ui.share import answer_markdown, conversation_json, conversation_markdown, file_name
 
 MAX_SOUGHT = 200  # characters of a search
@@ -70,9 +72,12 @@ def listing(store: Store, visitor: Visitor, switch: Switch, words: object = None
     if isinstance(words, str):
         switch.sought = " ".join(words.split())[:MAX_SOUGHT]
     try:
+        with suppress(FootnotedError):  # a file that can only be read still shows what it holds
+            store.purge()
         owner = store.owner(visitor.secret, visitor.user)
         rows = store.conversations(owner, switch.sought)
-        return view.listing(rows, switch.opened, switch.sought)
+        gone = switch.deleted.conversation if time.monotonic() < switch.deleted.until else ""
+        return view.listing(rows, switch.opened, switch.sought, gone=gone)
     except FootnotedError as error:
         return view.listing([], switch.opened, problem=f"{error} Until then conversations aren't kept.")
     except Exception:
@@ -92,17 +97,32 @@ def rename(store: Store, visitor: Visitor, conversation: object, title: object) 
 
 
 def delete(store: Store, visitor: Visitor, conversation: object, switch: Switch) -> bool:
-    """Delete the visitor's conversation for good; whether it was the open one."""
+    """Delete the visitor's conversation, which can be undone for a while; whether it was the open one."""
     if not _is_id(conversation):
         return False
     try:
         deleted = store.delete(store.owner(visitor.secret, visitor.user), str(conversation))
     except FootnotedError:
         return False
-    if not deleted or switch.opened != conversation:
-        return False
-    leave(switch)
-    return True
+    was_open = switch.opened == conversation
+    if deleted:
+        switch.deleted = Deleted(str(conversation), was_open, time.monotonic() + KEPT.total_seconds())
+        if was_open:
+            leave(switch)
+    return deleted and was_open
+
+
+def restore(store: Store, visitor: Visitor, conversation: object, switch: Switch) -> Talk | None:
+    """Bring a deleted conversation of the visitor's back; itself, if it is to be shown again: it was, and none is."""
+    if not _is_id(conversation):
+        return None
+    try:
+        restored = store.restore(store.owner(visitor.secret, visitor.user), str(conversation))
+    except FootnotedError:
+        return None  # the list says why
+    last, switch.deleted = switch.deleted, Deleted()
+    show = restored and last.was_open and last.conversation == conversation and not (switch.opened or switch.busy)
+    return turn_to(store, visitor, conversation, switch) if show else None
 
 
 def leave(switch: Switch) -> None:
@@ -113,11 +133,11 @@ def leave(switch: Switch) -> None:
 
 
 def keep(store: Store, visitor: Visitor, switch: Switch, talk: Talk) -> tuple[Talk, str]:
-    """Save what is finished and not saved yet, and a sentence if that failed, once for each page."""
+    """Save what is over and not saved yet, also what failed; a sentence if that can't be done, once for each page."""
     pending = [
         (key, exchange)
         for key, exchange in zip(talk.keys, talk.exchanges, strict=True)
-        if key not in talk.kept and exchange.answer is not None and (exchange.done or exchange.stopped)
+        if key not in talk.kept and not exchange.busy and (exchange.answer is not None or exchange.problem)
     ]
     if not pending or store.path is None:
         return talk, ""

@@ -16,10 +16,11 @@ import gradio as gr
 
 from ui import conversation_desk as conversations
 from ui import conversation_view as view
+from ui.caller import caller_of
 from ui.conversation_desk import MAX_SOUGHT, Visitor
 from ui.conversations import Store
 from ui.handlers import Switch, Talk, View
-from ui.login import USER_HEADER
+from ui.parts import LIGHT, html
 from ui.render import STATIC
 
 # The last input of an event is the id of the conversation that this tab has open.
@@ -28,7 +29,6 @@ TAB = """(...given) => {
   try { opened = sessionStorage.getItem('footnoted-open') || ''; } catch { /* the browser keeps nothing */ }
   return [...given.slice(0, -1), opened];
 }"""
-LIGHT: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "queue": False}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Panel:
 def build_panel() -> Panel:
     """The column with the list. Call it where it is to stand."""
     with gr.Column(elem_id="fn-talks", min_width=0):
-        _html(view.head(), "fn-talks-head")
+        html(view.head(), "fn-talks-head")
         sought = gr.Textbox(
             elem_id="fn-talk-search",
             label="Search conversations",
@@ -53,27 +53,27 @@ def build_panel() -> Panel:
             max_length=MAX_SOUGHT,
         )
         script = (STATIC / "conversations.js").read_text(encoding="utf-8")
-        talks = _html("", "fn-talk-list", js_on_load=script)
-        _html(view.foot(), "fn-talks-foot")
-        parcel = _html("", "fn-parcels")
+        talks = html("", "fn-talk-list", js_on_load=script)
+        html(view.foot(), "fn-talks-foot")
+        parcel = html("", "fn-parcels")
     browser = gr.BrowserState("", storage_key="footnoted-browser", secret="footnoted-browser")
     return Panel(browser, gr.Textbox("", visible=False), talks, sought, parcel)
 
 
 def toggle() -> None:
     """The button that opens and closes the list, and the dialog with the keys. Call it where the button is to stand."""
-    _html(view.toggle(), "fn-talks-toggle")
-    _html(view.keys(), "fn-keys")
+    html(view.toggle(), "fn-talks-toggle")
+    html(view.keys(), "fn-keys")
 
 
 def editing_note() -> gr.HTML:
     """What says that the last question is being changed. Call it where it is to stand."""
-    return _html("", "fn-editing")
+    return html("", "fn-editing")
 
 
 def visitor_of(browser: object, request: gr.Request) -> Visitor:
-    """Who sent an event. The header is the server's own: it takes off what comes from outside under this name."""
-    return Visitor(browser, str(request.headers.get(USER_HEADER, "")))
+    """Who sent an event."""
+    return Visitor(browser, caller_of(request).user)
 
 
 def wire(
@@ -99,15 +99,12 @@ def wire(
     talks.show_talks(_listing(store), own, talks, **LIGHT)
     talks.rename_talk(_renaming(store), own, talks, **LIGHT)
     talks.delete_talk(_deleting(store), own, shown, **LIGHT)
+    talks.restore_talk(_restoring(store), own, shown, **LIGHT)
     talks.save_talk(_saving(store), panel.browser, panel.parcel, **LIGHT)
     talks.save_answer(_saving_answer, talk, panel.parcel, **LIGHT)
     talks.edit_last(_edit, [talk, switch], [box, talk, note], **LIGHT)
     talks.edit_end(_edit_end, talk, [box, talk, note], **LIGHT)
     panel.sought.change(_searching(store), [panel.sought, *own], talks, trigger_mode="always_last", **LIGHT)
-
-
-def _html(value: str, elem_id: str, js_on_load: str | None = None) -> gr.HTML:
-    return gr.HTML(value, elem_id=elem_id, apply_default_css=False, js_on_load=js_on_load)
 
 
 def showing(talk: Talk, listing: str, box: Any = "") -> tuple[Any, ...]:
@@ -173,6 +170,16 @@ def _deleting(store: Store) -> Callable[..., tuple[Any, ...]]:
         return showing(Talk(), listing) if was_open else (*[gr.skip()] * 5, listing)
 
     return delete
+
+
+def _restoring(store: Store) -> Callable[..., tuple[Any, ...]]:
+    def restore(browser: object, switch: Switch, request: gr.Request, event: gr.EventData) -> tuple[Any, ...]:
+        visitor = visitor_of(browser, request)
+        talk = conversations.restore(store, visitor, getattr(event, "id", None), switch)
+        listing = conversations.listing(store, visitor, switch)
+        return showing(talk, listing) if talk else (*[gr.skip()] * 5, listing)
+
+    return restore
 
 
 def _saving(store: Store) -> Callable[..., str]:

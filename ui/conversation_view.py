@@ -10,12 +10,20 @@ _render = templates("conversations.html", longest=MAX_TITLE, most=LISTED)
 
 
 def listing(
-    rows: Sequence[Summary], opened: str, words: str = "", problem: str = "", now: datetime | None = None
+    rows: Sequence[Summary],
+    opened: str,
+    words: str = "",
+    problem: str = "",
+    now: datetime | None = None,
+    gone: str = "",
 ) -> str:
-    """The list, newest first. `opened` is the id of the conversation on the page: the browser's tab remembers it."""
+    """The list, newest first. `opened` is the id of the conversation on the page: the browser's tab remembers it.
+
+    `gone` is one that was deleted and can be brought back.
+    """
     now = now or datetime.now().astimezone()
     dated = [(row, when(row.updated, now)) for row in rows]
-    return _render("listing", rows=dated, opened=opened, words=words, problem=problem)
+    return _render("listing", rows=dated, opened=opened, words=words, problem=problem, gone=gone)
 
 
 def head() -> str:

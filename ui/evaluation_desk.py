@@ -22,10 +22,10 @@ from ui.evaluation_runs import Runs, best_of, results_folder
 from ui.evaluation_view import BY, LISTABLE, MOST_ROWS, ROWS, Filter
 from ui.evaluation_worker import Progress, QuestionSet, Worker, question_sets
 from ui.handlers import UNEXPECTED, Desk, Library
-from ui.users import is_loopback
 
 BETWEEN = 0.5  # seconds between two looks at how far a run is
 LONGEST = 300  # characters of a name or a search
+VISITOR = "Only who sits at this machine starts runs here: without a log-in nobody else is known."
 
 log = logging.getLogger(__name__)
 
@@ -46,19 +46,23 @@ class EvaluationDesk:
     ) -> None:
         self.runs = Runs(folder or results_folder())
         self.worker = Worker(desk, self.runs.folder, opener)
-        self._public: EvaluationDesk | None = None
+        self._starts = True
+        self._others: dict[bool, EvaluationDesk] = {}
         self._engine = desk.engine  # its library may become another one
         self._sets = sets or self._own_sets
 
-    def public(self) -> "EvaluationDesk":
-        """The same desk, with the same run under way, for those who aren't alone at it."""
-        if self._public is None:
+    def public(self, *, starts: bool = True) -> "EvaluationDesk":
+        """The same desk, with the same run under way, for those who aren't alone at it.
+
+        Who only happens to come by, without a password, starts and stops no run: it takes the models for minutes.
+        """
+        if starts not in self._others:
             other = copy.copy(self)
             other.runs = Runs(self.runs.folder, public=True)
             other._sets = lambda: {key: each for key, each in self._sets().items() if not each.own}
-            other._public = other
-            self._public = other
-        return self._public
+            other._starts = starts
+            self._others[starts] = other
+        return self._others[starts]
 
     # ---------------------------------------------------------------------------------------------------- the list
 
@@ -134,11 +138,13 @@ class EvaluationDesk:
         progress = self.worker.progress
         if self.runs.public and progress.own:  # that there is one, and no more
             progress = replace(progress, title="A run", said="") if progress.running else Progress()
-        return view.start_panel(list(self._sets().values()), progress, notice)
+        return view.start_panel(list(self._sets().values()), progress, notice, "" if self._starts else VISITOR)
 
     def start(self, key: object, limit: object) -> str:
         """Begin a run; what to say if that can't be done, else nothing."""
         try:
+            if not self._starts:
+                raise UsageError(VISITOR, "Ask them to.")
             sets = self._sets()
             if not isinstance(key, str) or key not in sets:
                 raise UsageError("These questions aren't there any more.", "Choose others.")
@@ -146,6 +152,11 @@ class EvaluationDesk:
         except FootnotedError as error:
             return str(error)
         return ""
+
+    def stop(self) -> None:
+        """End the run that is under way, for whoever might have started it."""
+        if self._starts:
+            self.worker.stop()
 
     async def watch(self, notice: str = "") -> AsyncGenerator[tuple[str, str | None], None]:
         """The start panel as the run goes on, twice a second at most; with its end, the list of runs too."""
@@ -163,7 +174,7 @@ class EvaluationDesk:
 
     def _own_sets(self) -> Mapping[str, QuestionSet]:
         path = getattr(self._engine.library, "path", None)
-        return question_sets(path if isinstance(path, Path) else None)
+        return question_sets(path if isinstance(path, Path) and path.exists() else None)
 
 
 def report_page(runs: Runs, name: str, library: Library) -> str:
@@ -180,11 +191,6 @@ def insight_texts(library: Library, rows: Iterable[Row]) -> dict[str, str]:
     ids = dict.fromkeys(id_ for row in rows for id_ in (*row.gold, *row.cited))
     found = {id_: library.get(id_) for id_ in ids}
     return {id_: insight.text for id_, insight in found.items() if insight is not None}
-
-
-def is_alone(address: str | None, user: str | None) -> bool:
-    """Whether whoever asks sits at this machine, and nobody logs in: the person whose own questions it keeps."""
-    return not user and address is not None and is_loopback(address)
 
 
 def _guarded(shown: Callable[[], tuple[str, str]]) -> tuple[str, str]:

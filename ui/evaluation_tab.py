@@ -8,15 +8,14 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # before Gradio is imported: s
 
 import gradio as gr
 
-from ui.evaluation_desk import EvaluationDesk, is_alone
+from ui.caller import caller_of
+from ui.evaluation_desk import EvaluationDesk
 from ui.handlers import Desk
-from ui.login import USER_HEADER
+from ui.parts import LIGHT, QUIET, html
 from ui.render import STATIC
 
-_QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-_LIGHT: dict[str, Any] = {**_QUIET, "queue": False}
 # Whoever has the tab open watches the run, which may take minutes; a browser that leaves ends its watch, not the run.
-_WATCHING: dict[str, Any] = {**_QUIET, "concurrency_limit": 16, "concurrency_id": "evaluation"}
+_WATCHING: dict[str, Any] = {**QUIET, "concurrency_limit": 16, "concurrency_id": "evaluation"}
 _ROWS = ("name", "find", "stage", "kind", "status", "first", "second", "by", "limit")
 
 
@@ -26,11 +25,11 @@ def evaluation_tab(desk: Desk) -> None:
     script = (STATIC / "evaluation.js").read_text(encoding="utf-8")
     with gr.Tab("Evaluation", id="evaluation", elem_id="fn-evaluation-tab"), gr.Row(elem_id="fn-evaluation"):
         with gr.Column(elem_id="fn-eval-list", min_width=0):
-            start = _html("", "fn-eval-start")
-            runs = _html("", "fn-eval-runs")
+            start = html("", "fn-eval-start")
+            runs = html("", "fn-eval-runs")
         with gr.Column(elem_id="fn-eval-column", min_width=0):
-            shown = _html("", "fn-eval-shown")
-            rows = _html("", "fn-eval-rows", script)  # the last one: when it has loaded, all have
+            shown = html("", "fn-eval-shown")
+            rows = html("", "fn-eval-rows", script)  # the last one: when it has loaded, all have
     page = [shown, rows]
 
     def enter_tab(request: gr.Request) -> tuple[str, str]:
@@ -46,6 +45,9 @@ def evaluation_tab(desk: Desk) -> None:
         async for update in watch_run(request, notice):
             yield update
 
+    def stop_run(request: gr.Request) -> None:
+        _for(own, request).stop()
+
     def open_run(request: gr.Request, event: gr.EventData) -> tuple[str, str]:
         return _for(own, request).show(_told(event, "name"))
 
@@ -55,23 +57,19 @@ def evaluation_tab(desk: Desk) -> None:
     def show_rows(request: gr.Request, event: gr.EventData) -> str:
         return _for(own, request).rows({name: _told(event, name) for name in _ROWS})
 
-    rows.enter_tab(enter_tab, None, [runs, shown], **_LIGHT)
+    rows.enter_tab(enter_tab, None, [runs, shown], **LIGHT)
     rows.watch_run(watch_run, None, [start, runs], **_WATCHING)
     rows.start_run(start_run, None, [start, runs], **_WATCHING)
-    rows.stop_run(own.worker.stop, None, None, **_LIGHT)
-    rows.open_run(open_run, None, page, **_LIGHT)
-    rows.compare_runs(compare_runs, None, page, **_LIGHT)
-    rows.show_rows(show_rows, None, rows, **_LIGHT)
-
-
-def _html(value: str, elem_id: str, js_on_load: str | None = None) -> gr.HTML:
-    return gr.HTML(value, elem_id=elem_id, apply_default_css=False, js_on_load=js_on_load)
+    rows.stop_run(stop_run, None, None, **LIGHT)
+    rows.open_run(open_run, None, page, **LIGHT)
+    rows.compare_runs(compare_runs, None, page, **LIGHT)
+    rows.show_rows(show_rows, None, rows, **LIGHT)
 
 
 def _for(own: EvaluationDesk, request: gr.Request) -> EvaluationDesk:
     """The desk for whoever asks."""
-    client = request.client
-    return own if is_alone(client.host if client else None, request.headers.get(USER_HEADER)) else own.public()
+    caller = caller_of(request)
+    return own if caller.alone else own.public(starts=caller.known)
 
 
 def _told(event: gr.EventData, name: str) -> object:

@@ -53,8 +53,11 @@ class Filter:
         )
 
 
-def start_panel(sets: Sequence[QuestionSet], progress: Progress, notice: str = "") -> str:
-    """The part that starts a run, and shows how far one is; `notice` says why none was started."""
+def start_panel(sets: Sequence[QuestionSet], progress: Progress, notice: str = "", why_not: str = "") -> str:
+    """The part that starts a run, and shows how far one is; `notice` says why none was started.
+
+    `why_not` says why none can be, by whoever looks.
+    """
     left = progress.left
     return _render(
         "start",
@@ -62,6 +65,7 @@ def start_panel(sets: Sequence[QuestionSet], progress: Progress, notice: str = "
         p=progress,
         left="" if left is None else _duration(left),
         notice=notice,
+        why_not=why_not,
         most=MOST,
         usual=USUAL,
         share=100 * progress.done / progress.total if progress.total else 0,

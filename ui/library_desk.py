@@ -19,9 +19,10 @@ from corpus.edit import EDITABLE
 from corpus.errors import FootnotedError, UsageError
 from corpus.export import EXPORTS, SUFFIXES
 from corpus.imports import Planned, Report, plan
-from corpus.insight import one_line
+from corpus.insight import Insight, one_line
+from corpus.items import Item, Problem
 from corpus.library import Library, open_library, own_library
-from corpus.readers import Item, Problem
+from corpus.readers import FORMATS
 from rag.datatypes import Hit
 from rag.models import Report as Progress
 from rag.models import silent
@@ -29,6 +30,7 @@ from ui import library_view as view
 from ui.handlers import MAX_QUESTION, UNEXPECTED, Engine
 from ui.inbox import MAX_ITEMS, Inbox, Parcel
 from ui.library_view import Group, Rights, Shelf
+from ui.removals import Removals
 from ui.suggest import about
 
 PAGE = 40  # rows that the list shows at a time
@@ -85,6 +87,7 @@ class LibraryDesk:
         self._changes = changes
         self._shared = shared
         self._inbox = inbox or Inbox()
+        self._removals = Removals()
         self._searching = threading.Lock()
         self._importing = threading.Lock()
 
@@ -163,8 +166,11 @@ class LibraryDesk:
         except Exception:  # its neighbours are an extra: the insight itself is still worth showing
             log.exception("no related insights for %s", insight.insight_id)
             related = []
-        others = [hit for hit in related if hit.insight.insight_id != insight.insight_id]
-        return view.insight_page(insight, others, self._rights())
+        linked = library.linked([insight.insight_id]).get(insight.insight_id, ())
+        again = [other for other in map(library.get, linked) if other]
+        named = {insight.insight_id, *(other.insight_id for other in again)}
+        others = [hit for hit in related if hit.insight.insight_id not in named]
+        return view.insight_page(insight, others, self._rights(), again)
 
     def question(self, insight_id: object) -> str:
         """A question about an insight, or nothing if there's no such insight."""
@@ -222,7 +228,7 @@ class LibraryDesk:
             # A format that was chosen belongs to the text from now on: it is what will be imported.
             held = self._inbox.settle(parcels)
             planned = self._planned(_items(parcel for _, parcel in held))
-            read_as = [f"{parcel.name}, read as {_named(parcel)}." for _, parcel in held]
+            read_as = [f"{parcel.name}, read as {FORMATS[parcel.format_name].title}." for _, parcel in held]
             return view.preview_page(planned, [token for token, _ in held], read_as, rights)
         except FootnotedError as error:
             text = told.get("text")
@@ -330,12 +336,14 @@ class LibraryDesk:
     # ----------------------------------------------------------------------------------------------------- changes
 
     def change(self, told: Mapping[str, object]) -> Turned:
-        """Save an edited insight, delete one, or undo the last import."""
+        """Save an edited insight, delete one or bring it back, or undo the last import."""
         match told.get("act"):
             case "save":
                 return self._save(told.get("id"), told.get("fields"))
             case "delete":
                 return self._turned(lambda: self._delete(told.get("id")))
+            case "restore":
+                return self._turned(lambda: self._restore(told.get("token")))
             case "undo":
                 return self._turned(lambda: self._undo(told.get("number")))
         return Turned("")
@@ -365,8 +373,15 @@ class LibraryDesk:
         library = self._changeable()
         if not isinstance(insight_id, str):
             return Turned("")
-        self._renew(lambda: library.remove([insight_id[:LONGEST]]))
-        return Turned(view.message("deleted", "Deleted", "The insight is gone, and no answer cites it any more."), True)
+        tokens: list[str] = []
+        self._renew(lambda: tokens.append(self._removals.remove(library, insight_id[:LONGEST])))
+        return Turned(view.deleted_page(tokens[0]), changed=True)
+
+    def _restore(self, token: object) -> Turned:
+        library = self._changeable()
+        found: list[Insight] = []
+        self._renew(lambda: found.append(self._removals.bring_back(library, token)))
+        return Turned(self.insight(found[0].insight_id), changed=True)
 
     def _undo(self, number: object) -> Turned:
         library = self._changeable()
@@ -443,8 +458,3 @@ def _items(parcels: Iterator[Parcel]) -> list[Item]:
             "Split it, or add it in the terminal: footnoted library add FILE",
         )
     return items
-
-
-def _named(parcel: Parcel) -> str:
-    names = {"text": "plain text", "markdown": "Markdown", "csv": "a table", "jsonl": "JSON lines", "json": "JSON"}
-    return names[parcel.format_name]

@@ -12,16 +12,10 @@ import gradio as gr
 from ui.handlers import MAX_QUESTION, Desk
 from ui.library_desk import LibraryDesk, Shown, Turned
 from ui.map_panel import map_panel
+from ui.parts import LIGHT, QUIET, html
 from ui.render import STATIC
 
-LIGHT: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "queue": False}
-LASTING: dict[str, Any] = {
-    "api_visibility": "private",
-    "show_progress": "hidden",
-    "concurrency_limit": 4,
-    "concurrency_id": "import",
-    "trigger_mode": "once",
-}
+LASTING: dict[str, Any] = {**QUIET, "concurrency_limit": 4, "concurrency_id": "import", "trigger_mode": "once"}
 
 
 def library_tab(
@@ -43,9 +37,9 @@ def library_tab(
                 max_length=MAX_QUESTION,
             )
             map_panel(desk)
-            listing = _html(shelf.listing(), "fn-listing", script)
+            listing = html(shelf.listing(), "fn-listing", script)
         with gr.Column(elem_id="fn-insight-column", min_width=0):
-            insight = _html("", "fn-insight")
+            insight = html("", "fn-insight")
 
     def drawn(turned: Turned, words: str, now: Shown) -> tuple[Any, ...]:
         if not turned.changed:
@@ -88,10 +82,6 @@ def library_tab(
     listing.change_library(change, [query, shown], [insight, listing, head], **LIGHT)
     listing.ask_about(ask_about, None, [box, tabs], **LIGHT)
     page.load(shelf.listing, [query, shown], listing, **LIGHT)
-
-
-def _html(value: str, elem_id: str, js_on_load: str | None = None) -> gr.HTML:
-    return gr.HTML(value, elem_id=elem_id, apply_default_css=False, js_on_load=js_on_load)
 
 
 def _told(event: gr.EventData) -> Mapping[str, object]:

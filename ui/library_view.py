@@ -12,10 +12,12 @@ from corpus.edit import EDITABLE
 from corpus.export import SUFFIXES
 from corpus.imports import Import, Outcome, Planned, Report, Undone, differing
 from corpus.insight import Insight
-from corpus.readers import EXTENSIONS, Problem
+from corpus.items import Problem
+from corpus.readers import FORMATS, READABLE
 from corpus.rows import tags_as_text
 from rag.datatypes import Hit
 from ui.inbox import MAX_FILE, MAX_FILES, MAX_PASTE
+from ui.removals import KEPT
 from ui.render import heading, meta, named, preview, templates, web_address
 
 LISTED = 40  # items of each kind that a preview or a result names
@@ -28,14 +30,8 @@ SORTS = {
     "author": "By author",
 }
 FACETS = {"author": "Author", "source": "Source", "tag": "Tag", "year": "Year"}
-FORMATS = {
-    "": "Find out by itself",
-    "text": "Text, a paragraph each",
-    "markdown": "Markdown",
-    "csv": "Table (CSV)",
-    "jsonl": "JSON lines",
-    "json": "JSON",
-}
+READ_AS = {"": "Find out by itself"} | {name: form.title for name, form in FORMATS.items() if form.is_text}
+EXPORT_NAMES = {"jsonl": "JSON lines", "csv": "CSV table", "markdown": "Markdown", "bibtex": "BibTeX", "anki": "Anki"}
 LABELS = {
     "text": "Text",
     "title": "Title",
@@ -56,8 +52,10 @@ OUTCOMES = {
     Outcome.CHANGED: "Changed",
     Outcome.UNREADABLE: "Can’t be read",
     Outcome.DUPLICATE: "Duplicates, left out",
+    Outcome.REMOVED: "Removed",
     Outcome.UNCHANGED: "There already",
 }
+NEAR = "Nearly the same is there already: the two will be linked."
 TALLY = {Outcome.UNCHANGED: "there already"}
 
 
@@ -120,10 +118,10 @@ def _facets(shown: Shelf) -> list[Facet]:
 # ------------------------------------------------------------------------------------------------------------ pages
 
 
-def insight_page(insight: Insight, related: Sequence[Hit], rights: Rights) -> str:
-    """An insight in full with its nearest neighbours and what can be done with it."""
+def insight_page(insight: Insight, related: Sequence[Hit], rights: Rights, again: Sequence[Insight] = ()) -> str:
+    """An insight in full with its near-duplicates (`again`), its nearest neighbours and what can be done with it."""
     neighbours = list({hit.insight.insight_id: hit.insight for hit in related}.values())
-    return _render("insight", i=insight, related=neighbours, rights=rights)
+    return _render("insight", i=insight, related=neighbours, rights=rights, again=again)
 
 
 def add_form(rights: Rights, text: str = "", format_name: str = "", problem: str = "") -> str:
@@ -165,7 +163,9 @@ def _done_text(report: Report) -> str:
         (report.duplicate, "left out as duplicate" if report.duplicate == 1 else "left out as duplicates"),
         (len(report.unreadable), "unreadable"),
     ]
-    return ", ".join(f"{count:,} {what}" for count, what in counts if count) + "."
+    near = len({one for one, _ in report.near})
+    linked = f" {near:,} near-duplicate{'s' * (near != 1)}, linked to what is there already." if near else ""
+    return ", ".join(f"{count:,} {what}" for count, what in counts if count) + "." + linked
 
 
 def undo_page(last: Import) -> str:
@@ -188,6 +188,11 @@ def message(name: str, title: str, text: str, problem: bool = False) -> str:
     return _render("message", name=name, title=title, text=text, problem=problem)
 
 
+def deleted_page(token: str) -> str:
+    """What stands in the place of a deleted insight; under the token it can be brought back, if it was there."""
+    return _render("deleted", token=token, minutes=round(KEPT / 60))
+
+
 def undone_text(undone: Undone) -> str:
     """What became of the insights of an import that was undone."""
     parts = [f"{undone.removed} removed", f"{undone.restored} as they were before"]
@@ -202,7 +207,8 @@ def _row(one: Planned) -> dict[str, object]:
     if one.outcome is Outcome.CHANGED and one.before and one.after:
         before, after = values_of(one.before), values_of(one.after)
         changes = [(LABELS[name], before[name], after[name]) for name in differing(one.before, one.after)]
-    return {"insight": one.item, "why": one.why if one.outcome is Outcome.DUPLICATE else "", "changes": changes}
+    why = one.why if one.outcome is Outcome.DUPLICATE else NEAR if one.near else ""
+    return {"insight": one.item, "why": why, "changes": changes}
 
 
 def _problem(problem: Problem) -> dict[str, object]:
@@ -219,12 +225,13 @@ _render = templates(
     web_address=web_address,
     sorts=SORTS,
     facet_names=FACETS,
-    formats=FORMATS,
+    formats=READ_AS,
     labels=LABELS,
     hints=HINTS,
     first_values=FIRST_VALUES,
-    suffixes=",".join(EXTENSIONS),
+    suffixes=",".join(READABLE),
     exports=SUFFIXES,
+    export_names=EXPORT_NAMES,
     max_paste=MAX_PASTE,
     max_file=MAX_FILE,
     max_files=MAX_FILES,

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from typing import Any
 
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # before Gradio is imported: see ui/page.py
 
@@ -10,6 +11,7 @@ import gradio as gr
 from ui import map_view
 from ui.handlers import Desk
 from ui.map_desk import MapDesk
+from ui.parts import LIGHT, html
 from ui.render import STATIC
 
 
@@ -17,10 +19,10 @@ def map_panel(desk: Desk) -> None:
     """A button and the map that it opens. Call it where the part is to stand, inside the page's Blocks."""
     script = (STATIC / "map.js").read_text(encoding="utf-8")
     with gr.Column(elem_id="fn-map", min_width=0):
-        gr.HTML(map_view.opener(), elem_id="fn-map-toggle", apply_default_css=False, js_on_load=None)
-        shown = gr.HTML(map_view.waiting(), elem_id="fn-map-view", apply_default_css=False, js_on_load=script)
+        html(map_view.opener(), "fn-map-toggle")
+        shown: Any = html(map_view.waiting(), "fn-map-view", script)
     drawing = _drawing(MapDesk(desk.engine))
-    shown.draw_map(drawing, None, shown, api_visibility="private", show_progress="hidden", queue=False)
+    shown.draw_map(drawing, None, shown, **LIGHT)
 
 
 def _drawing(desk: MapDesk) -> Callable[[gr.EventData], str]:

@@ -8,9 +8,8 @@ thousand points are one stop of the Tab key. What is close to read is drawn by u
 
 import math
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 
 from corpus.insight import Insight
 from rag.map import Map, Point, Region
@@ -24,6 +23,9 @@ SPOT = 300  # points shown around a hexagon that is opened
 NAME = 70  # characters
 TONES = 6  # colours that regions take turns in
 SMALL, LARGE = 34.0, 19.0  # height of a label in units: on a phone, on a desktop
+LIT = {SMALL: 34.0, LARGE: 21.0}  # radius of a lit source with a little room, by the size of the labels: see map.css
+MARK = {SMALL: 14.0, LARGE: 8.0}  # and of any other point
+FEW = 150  # points up to which labels avoid all of them
 _WIDTH = 0.68  # of a letter, in heights
 _LINE = 1.35  # height of a label with the room around it, in heights
 
@@ -78,10 +80,13 @@ class Label:
     size: float
 
     @property
-    def box(self) -> tuple[float, float, float, float]:
+    def box(self) -> "Box":
         """Left, top, right, bottom of the room that it takes."""
         half = len(self.text) * self.size * _WIDTH / 2
         return self.x - half, self.y - self.size * _LINE / 2, self.x + half, self.y + self.size * _LINE / 2
+
+
+Box = tuple[float, float, float, float]  # left, top, right, bottom
 
 
 def name_of(insight: Insight) -> str:
@@ -127,7 +132,7 @@ def draw(found: Map, names: Mapping[str, str], area: Area | None = None, lit: Co
         "title": region_name(found.regions[area.region]) if area.region is not None else "",
         "groups": groups,
         "labels": [
-            (kind, place_labels(found, area, shown, size, words))
+            (kind, place_labels(found, area, shown, size, words, [p for p in inside if p.insight_id in lit], points))
             for kind, size, words in (("large", LARGE, 3), ("small", SMALL, 2))
         ],
         "regions": regions,
@@ -153,23 +158,51 @@ def problem(said: str) -> str:
     return _render("problem", said)
 
 
-def place_labels(found: Map, area: Area, counts: Mapping[int, int], size: float, words: int = 3) -> tuple[Label, ...]:
+def place_labels(
+    found: Map,
+    area: Area,
+    counts: Mapping[int, int],
+    size: float,
+    words: int = 3,
+    lit: Sequence[Point] = (),
+    points: Sequence[Point] = (),
+) -> tuple[Label, ...]:
     """A label for each region in the area, near its middle; one that finds no room is left out. None overlaps another.
 
-    `counts` are the points of each region in the area: the largest choose first.
+    `counts` are the points of each region in the area: the largest choose first. No label covers one of `lit`, the
+    sources of an answer; of `points`, if they are few, as few as may be.
     """
-    placed: list[Label] = []
+    kept = [_around_mark(_unit(area, p.x, p.y), LIT[size]) for p in lit]
+    others = [_around_mark(_unit(area, p.x, p.y), MARK[size]) for p in points] if len(points) <= FEW else []
+    placed: list[Box] = []
+    labels: list[Label] = []
     for number in sorted(counts, key=lambda n: (-counts[n], n)):
-        region = found.regions[number]
-        x, y = _unit(area, region.x, region.y)
-        tried = (
-            _inside(Label(region_name(region, count), x, y + lines * size * _LINE, size))
-            for count in range(words, 0, -1)  # fewer words, where more are wider than the drawing
-            for lines in (0, -1, 1, -2, 2)
-        )
-        fitting = (label for label in tried if label and not any(_overlap(label.box, other.box) for other in placed))
-        placed.extend(islice(fitting, 1))
-    return tuple(placed)
+        best: tuple[int, int] | None = None
+        chosen: Label | None = None
+        for place, label in enumerate(_candidates(found.regions[number], area, size, words)):
+            if any(_overlap(label.box, box) for box in (*kept, *placed)):
+                continue
+            # Each word that is left out counts as one point that is covered.
+            cost = sum(_overlap(label.box, box) for box in others) + words - label.text.count(" · ")
+            if best is None or (cost, place) < best:
+                best, chosen = (cost, place), label
+        if chosen:
+            placed.append(chosen.box)
+            labels.append(chosen)
+    return tuple(labels)
+
+
+def _candidates(region: Region, area: Area, size: float, words: int) -> Iterator[Label]:
+    """The places of a region's label, nearest first: with all its words, then with fewer."""
+    x, y = _unit(area, region.x, region.y)
+    for count in range(words, 0, -1):
+        text = region_name(region, count)
+        aside = len(text) * size * _WIDTH / 4
+        for lines in (0, -1, 1, -2, 2, -3, 3):
+            for steps in (0, -1, 1):
+                label = _inside(Label(text, x + steps * aside, y + lines * size * _LINE, size))
+                if label:
+                    yield label
 
 
 # --------------------------------------------------------------------------------------------------------- geometry
@@ -283,5 +316,9 @@ def _inside(label: Label) -> Label | None:
     return Label(label.text, round(x, 1), round(label.y, 1), label.size)
 
 
-def _overlap(one: tuple[float, float, float, float], other: tuple[float, float, float, float]) -> bool:
+def _around_mark(middle: tuple[float, float], radius: float) -> Box:
+    return middle[0] - radius, middle[1] - radius, middle[0] + radius, middle[1] + radius
+
+
+def _overlap(one: Box, other: Box) -> bool:
     return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]

@@ -34,7 +34,10 @@ document.addEventListener('change', (event) => {
 document.addEventListener('click', (event) => {
   const button = event.target.closest?.('button');
   if (event.target.closest?.('#fn-filter-menu > summary')) open = !menu().open; // what the browser is about to do
-  else if (button?.dataset.ask) trigger('ask_this', { question: button.dataset.ask });
+  else if (button?.dataset.ask && !button.closest('#fn-library')) { // the button goes: the focus stays in the conversation
+    document.getElementById('fn-scroll').focus({ preventScroll: true });
+    trigger('ask_this', { question: button.dataset.ask });
+  }
   else if (button?.dataset.without) trigger('ask_this', { turn: Number(button.dataset.turn), term: button.dataset.without });
   else if (button?.dataset.rate) {
     const test = button.closest('.fn-down')?.querySelector('.fn-keep')?.checked === true;

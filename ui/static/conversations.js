@@ -66,7 +66,8 @@ function fold(row) {
   more.querySelector('summary').focus();
 }
 
-let goneAt = null; // the place of the row that is being deleted: another one gets the focus
+let goneId = ''; // of the row that is being deleted: the way to undo it gets the focus
+let backId = ''; // of the one that is being brought back
 const acts = {
   rename: (row) => turn(row, 'rename'),
   delete: (row) => turn(row, 'delete'),
@@ -80,7 +81,7 @@ const acts = {
     trigger('rename_talk', { id, title });
   },
   'delete-yes': (row, id) => {
-    goneAt = { id, place: rows().indexOf(row) };
+    goneId = id;
     trigger('delete_talk', { id });
   },
 };
@@ -100,6 +101,7 @@ document.addEventListener('click', (event) => {
   else if (button?.matches('.fn-keys-open')) showKeys();
   else if (button?.matches('.fn-keys-close')) dialog().close();
   else if (button?.dataset.talk) openTalk(button.dataset.talk);
+  else if (button?.dataset.restore) { backId = button.dataset.restore; trigger('restore_talk', { id: backId }); }
   else if (button?.dataset.act) { const row = button.closest('.fn-talk'); acts[button.dataset.act](row, row.dataset.id); }
   else if (button?.matches('.fn-again')) { byId('fn-scroll').focus({ preventScroll: true }); trigger('ask_again', {}); }
   else if (button?.matches('.fn-edit')) trigger('edit_last', {});
@@ -178,11 +180,15 @@ function refresh() {
       });
     }
   }
-  if (goneAt && list && !rowOf(goneAt.id)) {
-    const next = rows()[Math.min(goneAt.place, rows().length - 1)];
-    (next?.querySelector('.fn-talk-title') ?? column.querySelector('#fn-talk-search :is(textarea, input)'))?.focus();
-    say('Deleted.');
-    goneAt = null;
+  if (goneId && list && !rowOf(goneId)) {
+    element.querySelector('.fn-talk-gone button')?.focus();
+    say('Deleted. It can be undone.');
+    goneId = '';
+  }
+  if (backId && rowOf(backId)) {
+    rowOf(backId).querySelector('.fn-talk-title').focus();
+    say('It is back.');
+    backId = '';
   }
   const parcel = document.querySelector('#fn-parcels .fn-parcel');
   if (parcel && parcel.id !== saved) { saved = parcel.id; save(parcel); }

@@ -35,6 +35,7 @@ const acts = {
   },
   sure: () => sure(true),
   keep: () => sure(false),
+  restore: (_, of) => trigger('change_library', { act: 'restore', token: of }),
   delete: (_, of) => trigger('change_library', { act: 'delete', id: of }),
 };
 
@@ -127,8 +128,6 @@ function refresh() {
     if (opened.has(fold.id) && !fold.open) fold.open = true;
     if (folded.has(fold.id) && fold.open) fold.open = false;
   }
-  const examples = byId('fn-examples'); // they are made of the library that was asked until now
-  if (examples && document.querySelector('#fn-insight .fn-moved')) examples.hidden = true;
   const now = page()?.dataset.id ?? '';
   if (now === shown) return;
   shown = now;

@@ -65,15 +65,13 @@ function refresh() {
   observe();
 }
 
-// The cards change with each answer. A source that a crowded map doesn't show must be drawn by the server.
+// The cards change with each answer: the server draws the sources that a crowded map doesn't show, and no name on them.
 new MutationObserver(() => {
   if (!panel()?.classList.contains('fn-open')) return;
   const found = sources();
   const ids = found.map((source) => source.id).join(' ');
   if (ids === wanted) return;
-  wanted = ids;
-  if (element.querySelector('[data-spot]')) draw();
-  else { watcher.disconnect(); light(found); observe(); }
+  draw();
 }).observe(document.getElementById('fn-sources') ?? document.body, { childList: true, subtree: true, attributes: true, attributeFilter: ['hidden'] });
 
 // -------------------------------------------------------------------------------------------------------- choosing
