@@ -1,6 +1,6 @@
 # Footnoted. `make` lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help chat test check lint format eval ablations others public peers clean
+.PHONY: help chat test check lint format eval ablations others public peers kills clean
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3)
 BIN := .venv/bin
@@ -79,6 +79,9 @@ $(PUBLIC)/claims.json: | $(RUN)
 
 peers: $(PEERS) ## set up other systems to compare with: see eval/peers/README.md
 	@echo "Set up. Now, for example: .venv-peers/bin/python -m eval.peers.run llamaindex QUESTIONS"
+
+kills: $(DEV) ## kill an import of 50,000 highlights 50 times, resume it, compare: about 10 minutes
+	$(BIN)/python -m tests.kill_import --highlights 50000 --kills 50 --seed 0 --out eval/results/library/kills.json
 
 clean: ## remove the environments and every cache in this folder
 	rm -rf .venv .venv-peers build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

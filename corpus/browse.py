@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 from corpus.filters import DATED, Filter, condition
 from corpus.insight import Insight, clean
+from corpus.unspaced import stretches_of
 
 MAX_QUERY_WORDS = 100
 MOST_VALUES = 50  # of a facet that are counted
@@ -82,7 +83,7 @@ class Statement:
 
 def beginnings(query: str) -> str:
     """The full-text query for insights that hold words which begin like the query's; "" if it has no words."""
-    return " AND ".join(f'"{word}" *' for word in re.findall(r"\w+", query)[:MAX_QUERY_WORDS])
+    return " AND ".join(f'"{word}" *' for word in stretches_of(query)[:MAX_QUERY_WORDS])
 
 
 def statement(selection: Selection, *, by_words: bool) -> Statement:

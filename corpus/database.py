@@ -3,10 +3,15 @@
 insights ──► passages ──► vectors        a deleted insight takes its passages and their vectors along
     │            │
     │            └──► passages_fts       kept in step by triggers, so no code path can forget it
+    ├──► tagged                          their tags, one a row: kept in step by triggers too
+    ├──► sketches, links                 what their near-duplicates are found by, and which they are
+    ├──► origins ──► places              the files that they stand in
     └──► edits                           what its source told of an insight that the person has edited since
 imports ──► journal                      what stood there before an import, so that it can be undone
+    └──► unfinished                      one that was cut off, so that it can go on
 """
 
+import json
 import os
 import sqlite3
 import threading
@@ -17,11 +22,24 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from corpus.duplicates import COMMON, near, sketch
 from corpus.errors import LibraryError
+from corpus.unspaced import set_apart
 
 APPLICATION_ID = 0x466F6F74  # "Foot": tells our files from other SQLite files
-VERSION = 2
+VERSION = 5
 BUSY_SECONDS = 30.0
+
+# What the lexical index holds of a passage. Its tokenizer knows no script without spaces: their characters are set
+# apart before. Marks belong to their letters, or every vowel sign would end a word of Hindi.
+INDEXED = 5  # the first version that does so: an older file that can't be written holds the texts as they are
+INDEXED_TEXT = set_apart('substr(insights.text, passages.start + 1, passages."end" - passages.start)')
+INDEXED_ABOUT = set_apart("insights.about")
+LEXICAL = """CREATE VIRTUAL TABLE passages_fts USING fts5 (
+    text, about, tokenize = "porter unicode61 remove_diacritics 2 categories 'L* N* Co Mn Mc'"
+)"""
+FILL_LEXICAL = f"""INSERT INTO passages_fts (rowid, text, about)
+    SELECT key, {INDEXED_TEXT}, {INDEXED_ABOUT} FROM passages JOIN insights USING (insight_id)"""
 
 # Version -> what makes the next one of it. A program that knows only an earlier version must be able to go on with the
 # file that it has open: only add.
@@ -41,6 +59,82 @@ MIGRATIONS: dict[int, tuple[str, ...]] = {
             became TEXT NOT NULL,
             PRIMARY KEY (import, insight_id)
         ) WITHOUT ROWID""",
+    ),
+    # What a filter leaves is read from these alone: in a million insights the rows themselves take seconds.
+    2: (
+        "CREATE INDEX insights_by_author ON insights (author)",
+        "CREATE INDEX insights_by_source ON insights (source)",
+        "CREATE INDEX insights_by_date ON insights (date)",
+        "CREATE INDEX insights_with_note ON insights (note) WHERE note <> ''",
+        """CREATE TABLE tagged (
+            tag TEXT NOT NULL,
+            number INTEGER NOT NULL REFERENCES insights (number) ON DELETE CASCADE,
+            PRIMARY KEY (tag, number)
+        ) WITHOUT ROWID""",
+        "CREATE INDEX tagged_by_number ON tagged (number)",
+        "INSERT INTO tagged SELECT DISTINCT value, number FROM insights, json_each(tags)",
+        """CREATE TRIGGER insight_tagged AFTER INSERT ON insights BEGIN
+            INSERT INTO tagged SELECT DISTINCT value, new.number FROM json_each(new.tags);
+        END""",
+        """CREATE TRIGGER insight_tagged_anew AFTER UPDATE OF tags ON insights BEGIN
+            DELETE FROM tagged WHERE number = new.number;
+            INSERT INTO tagged SELECT DISTINCT value, new.number FROM json_each(new.tags);
+        END""",
+    ),
+    3: (
+        """CREATE TABLE sketches (
+            hash INTEGER NOT NULL,
+            insight INTEGER NOT NULL REFERENCES insights (number) ON DELETE CASCADE,
+            PRIMARY KEY (hash, insight)
+        ) WITHOUT ROWID""",
+        """CREATE TABLE links (
+            insight INTEGER NOT NULL REFERENCES insights (number) ON DELETE CASCADE,
+            other INTEGER NOT NULL REFERENCES insights (number) ON DELETE CASCADE,
+            PRIMARY KEY (insight, other)
+        ) WITHOUT ROWID""",
+        "CREATE INDEX links_by_other ON links (other)",
+        "CREATE TABLE places (number INTEGER PRIMARY KEY, path TEXT NOT NULL UNIQUE)",
+        """CREATE TABLE origins (
+            insight INTEGER NOT NULL REFERENCES insights (number) ON DELETE CASCADE,
+            place INTEGER NOT NULL REFERENCES places (number),
+            PRIMARY KEY (insight, place)
+        ) WITHOUT ROWID""",
+        "CREATE INDEX origins_by_place ON origins (place)",
+        """CREATE TABLE unfinished (
+            number INTEGER PRIMARY KEY REFERENCES imports (number) ON DELETE CASCADE,
+            key TEXT NOT NULL
+        )""",
+        "INSERT INTO sketches SELECT value, number FROM insights, json_each(sketch_of(text))",
+        # After the rows: an index is made faster than it is kept.
+        "CREATE INDEX sketches_by_insight ON sketches (insight)",
+        f"""INSERT INTO links SELECT one.number, two.number
+            FROM (SELECT DISTINCT a.insight AS x, b.insight AS y FROM sketches AS a JOIN sketches AS b USING (hash)
+                WHERE a.insight < b.insight
+                AND hash NOT IN (SELECT hash FROM sketches GROUP BY hash HAVING count(*) > {COMMON}))
+            JOIN insights AS one ON one.number = x JOIN insights AS two ON two.number = y
+            WHERE are_near(one.text, two.text)""",
+        "INSERT OR IGNORE INTO links SELECT other, insight FROM links",
+        # Where these came from nobody knows any more, so no pruning takes them away.
+        "INSERT INTO places (path) SELECT '' WHERE EXISTS (SELECT 1 FROM insights)",
+        "INSERT INTO origins SELECT insights.number, places.number FROM insights, places",
+    ),
+    4: (
+        *(f"DROP TRIGGER IF EXISTS {name}" for name in ("passage_added", "passage_removed", "insight_described")),
+        "DROP TABLE IF EXISTS passages_fts",
+        LEXICAL,
+        FILL_LEXICAL,
+        f"""CREATE TRIGGER passage_added AFTER INSERT ON passages BEGIN
+            INSERT INTO passages_fts (rowid, text, about)
+            SELECT key, {INDEXED_TEXT}, {INDEXED_ABOUT} FROM passages JOIN insights USING (insight_id)
+            WHERE key = new.key;
+        END""",
+        """CREATE TRIGGER passage_removed AFTER DELETE ON passages BEGIN
+            DELETE FROM passages_fts WHERE rowid = old.key;
+        END""",
+        f"""CREATE TRIGGER insight_described AFTER UPDATE OF title, author, source, tags, note ON insights BEGIN
+            UPDATE passages_fts SET about = {set_apart("new.about")}
+            WHERE rowid IN (SELECT key FROM passages WHERE insight_id = new.insight_id);
+        END""",
     ),
 }
 SCHEMA = (
@@ -76,19 +170,6 @@ SCHEMA = (
         PRIMARY KEY (key, fingerprint)
     )""",
     "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL)",
-    "CREATE VIRTUAL TABLE passages_fts USING fts5 (text, about, tokenize = 'porter unicode61 remove_diacritics 2')",
-    """CREATE TRIGGER passage_added AFTER INSERT ON passages BEGIN
-        INSERT INTO passages_fts (rowid, text, about)
-        SELECT new.key, substr(text, new.start + 1, new."end" - new.start), about
-        FROM insights WHERE insight_id = new.insight_id;
-    END""",
-    """CREATE TRIGGER passage_removed AFTER DELETE ON passages BEGIN
-        DELETE FROM passages_fts WHERE rowid = old.key;
-    END""",
-    """CREATE TRIGGER insight_described AFTER UPDATE OF title, author, source, tags, note ON insights BEGIN
-        UPDATE passages_fts SET about = new.about
-        WHERE rowid IN (SELECT key FROM passages WHERE insight_id = new.insight_id);
-    END""",
     *(statement for step in MIGRATIONS.values() for statement in step),
 )
 
@@ -167,6 +248,9 @@ class Database:
             check_same_thread=False,  # so that `close` can close those of other threads
         )
         connection.execute("PRAGMA foreign_keys = ON")
+        # For migrations alone. No trigger may name them: a program of another version has none of them.
+        connection.create_function("sketch_of", 1, lambda text: json.dumps(sketch(text)), deterministic=True)
+        connection.create_function("are_near", 2, near, deterministic=True)
         return connection
 
     def _check_file(self, create: bool) -> None:

@@ -72,7 +72,7 @@ class Filter:
         """
         named: dict[str, Any] = {field: getattr(other, field) or getattr(self, field) for field in NAMED}
         since = max(self.since, other.since)
-        until = min((date for date in (self.until, other.until) if date), default="", key=_latest)
+        until = min((date for date in (self.until, other.until) if date), default="", key=latest)
         return Filter(**named, since=since, until=until, note=self.note or other.note)
 
 
@@ -152,7 +152,7 @@ def _words(text: str) -> list[str]:
     return re.findall(r"\w+", text.casefold())
 
 
-def _latest(date: str) -> str:
+def latest(date: str) -> str:
     """A date that sorts by its last day: 2024 ends after 2024-05."""
     return date + "-99-99"[len(date) - 4 :] if len(date) < 10 else date
 

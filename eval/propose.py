@@ -22,7 +22,8 @@ from eval.wording import fault_of, prompts, question_in, short_answer
 from rag.datatypes import Hit, Status
 from rag.pipeline import Pipeline
 from rag.prompt import Message
-from rag.write import QuoteWriter, Stopped, Writer, never
+from rag.stop import Stopped, never
+from rag.write import QuoteWriter, Writer
 
 SAME = 0.7  # of their content words in common: the same question again
 NEAR = 0.85  # cosine of two insights that say nearly the same

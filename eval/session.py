@@ -102,8 +102,12 @@ def visible(insights: Sequence[Insight], question: Question) -> list[Insight]:
 def _copy(name: str | Path, path: Path) -> None:
     """Copy a library as it is now, also what SQLite hasn't yet written into its main file."""
     from corpus.database import Database, explained
-    from corpus.library import open_library
+    from corpus.library import library_address, open_library
+    from corpus.migrate import migrate
 
+    if library_address(name) is not None:
+        migrate(str(name), str(path))
+        return
     with (
         open_library(name) as library,
         closing(Database(library.path)) as database,

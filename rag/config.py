@@ -30,7 +30,7 @@ class Config:
     max_new_tokens: int = 96
     prompt_tokens: int = 1500  # budget for the evidence in the prompt
     max_question: int = 2000  # characters
-    endpoint_timeout: float = 60.0  # seconds to wait for an OpenAI-compatible endpoint
+    endpoint_timeout: float = 60.0  # seconds that an OpenAI-compatible endpoint has for one text, retries included
 
     def fingerprint(self) -> str:
         """12 hexadecimal digits that change whenever a setting does."""

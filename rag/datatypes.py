@@ -152,3 +152,13 @@ class Step:
 
     phase: Phase
     answer: Answer
+
+
+@dataclass(frozen=True, slots=True)
+class Coming:
+    """An embedder that is to take the place of the present one: how far its vectors are (see rag/changeover.py)."""
+
+    name: str
+    done: int  # passages that have one
+    total: int
+    problem: str = ""  # why it isn't coming any more, in words

@@ -1,19 +1,29 @@
 """Texts to vectors. An `Embedder` is anything with this shape; EMBEDDERS names the ones that come with Footnoted."""
 
+import re
 import threading
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rag.models import Report, best_device, best_dtype, find_weights, put_in, silent, unloadable
+from rag.models import PACKAGES, TUNED, Report, best_device, best_dtype, find_weights, put_in, silent, unloadable
 
 Vectors = NDArray[np.float32]
+
+# E5 was trained with these before each text (Wang et al. 2022), and its files don't say so, as those of others do.
+E5_PROMPTS = {"query": "query: ", "document": "passage: "}
+_E5 = re.compile(r"(?:^|[-_/])e5[-_](?!.*instruct)", re.I)
 
 
 class Embedder(Protocol):
     """Makes unit vectors: float32, one row a text, so that a dot product is a cosine."""
+
+    @property
+    def name(self) -> str:
+        """The name by which `open_embedder` opens it again, from whatever folder."""
 
     @property
     def fingerprint(self) -> str:
@@ -48,7 +58,11 @@ class SentenceTransformerEmbedder:
             raise unloadable(name, "an embedder", error) from error
         # A tokenizer can't be used by two threads at once: a question may come while an import is embedded.
         self._turn = threading.Lock()
+        self.name = known_as(name)
         self.fingerprint = weights.fingerprint
+        if _E5.search(name) and not any(self._model.prompts.values()):
+            self._model.prompts.update(E5_PROMPTS)
+            self.fingerprint += "+prompts"
         self.dimensions = int(self._model.get_embedding_dimension())
 
     def encode_query(self, texts: Sequence[str]) -> Vectors:
@@ -68,6 +82,12 @@ class SentenceTransformerEmbedder:
         vectors: Vectors = np.asarray(rows.float().cpu().numpy(), np.float32)
         lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
         return np.asarray(vectors / np.maximum(lengths, 1e-12), np.float32)
+
+
+def known_as(name: str) -> str:
+    """The name of a model from whatever folder: a path is made absolute."""
+    folder = Path(name).expanduser()
+    return str(folder.resolve()) if name not in (*PACKAGES, *TUNED) and folder.is_dir() else name
 
 
 EMBEDDERS: dict[str, Callable[[str, Report], Embedder]] = {"local": SentenceTransformerEmbedder}

@@ -1,206 +1,235 @@
-"""Nearest vectors. The index is a cache of the library's vectors: rebuilt whenever missing, stale or damaged.
+"""The index of a library: a cache of its vectors, brought up to date with what was added and removed since.
 
-An `Index` is anything with this shape. INDEXES names ours; a contract test compares every one with the exact one.
+    base    of the vectors up to some key, in a file beside the library: missing, stale or damaged, it is made again
+    fresh   what was added after it, read from the library and compared one by one
+    gone    what was removed since, hidden in the base
+
+So adding a hundred insights to a million reads a hundred vectors, and the file is written anew only once in a while. A
+crash can't harm it: the file is replaced whole, and what it lacks is in the library.
 """
 
 import contextlib
-import hashlib
-import json
-import os
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any, Protocol
+from collections.abc import Iterator, Sequence
+from functools import partial
 
 import numpy as np
-from numpy.typing import NDArray
 
 from corpus.errors import LibraryError
+from corpus.filters import EVERYTHING
 from corpus.library import Library
 from rag.embed import Embedder, Vectors
+from rag.index_file import Base, load, save
 from rag.models import Report, silent
+from rag.nearest import INDEXES, ExactIndex, Index, Keys, Rows, best_first, kind_for, together
+from rag.pgvector import MANY, DatabaseIndex, Searching, embed_by
+from rag.workers import Workers, here
 
-Keys = NDArray[np.int64]
 BATCH = 128  # passages embedded at a time: a kill loses no more than these
+READ = 8_192  # vectors read at a time: 12 MB
+FRESH = 1_000  # vectors that may be added or removed before the base is made anew, or of a large one a hundredth ...
+GONE = 10  # ... and a tenth
 
 
-class Index(Protocol):
-    """Vectors by key. Scores are cosines (the vectors have unit length): higher is nearer."""
+class LibraryIndex:
+    """The index of a library at one state; it is never changed, so that who searches needs no lock."""
 
-    def search(self, vector: Vectors, k: int, only: Keys | None = None) -> tuple[Keys, Vectors]:
-        """Keys and scores of the k nearest (fewer if there are fewer), best first; ties by key. `vector`: (d,).
+    def __init__(self, owner: tuple[str, str], base: Base, fresh: ExactIndex, gone: Keys, until: int) -> None:
+        self.owner = owner  # the library's id and the embedder's fingerprint
+        self.base, self.fresh, self.gone = base, fresh, gone
+        self.until = until  # it has every passage up to this key
+        self._old = base.index.hiding(gone) if len(gone) else base.index
 
-        With `only`, among these keys; one that the index doesn't have is passed over.
-        """
+    @property
+    def size(self) -> int:
+        """How many vectors can be found."""
+        return len(self.base.index.keys) - len(self.gone) + len(self.fresh.keys)
 
-    def reconstruct(self, keys: Sequence[int]) -> dict[int, Vectors]:
-        """The vector of each of these keys; one that the index doesn't have (yet, or any more) is left out."""
-
-    def dump(self) -> bytes:
-        """The index as bytes, for its class's loader."""
-
-
-class ExactIndex:
-    """A matrix product in numpy: the oracle for the others."""
-
-    def __init__(self, keys: Keys, vectors: Vectors) -> None:
-        self._keys, self._vectors = keys, vectors
-        self._rows = {int(key): row for row, key in enumerate(keys)}
-
-    def search(self, vector: Vectors, k: int, only: Keys | None = None) -> tuple[Keys, Vectors]:
+    @property
+    def description(self) -> str:
         """See Index."""
-        keys, scores = self._keys, self._vectors @ vector
-        if only is not None:
-            kept = np.isin(keys, only)
-            keys, scores = keys[kept], scores[kept]
-        return _best_first(keys, scores, k)
-
-    def reconstruct(self, keys: Sequence[int]) -> dict[int, Vectors]:
-        """See Index."""
-        return {key: self._vectors[self._rows[key]] for key in keys if key in self._rows}
-
-    def dump(self) -> bytes:
-        """See Index."""
-        return self._keys.tobytes() + self._vectors.tobytes()
-
-    @classmethod
-    def load(cls, data: bytes, size: int) -> "ExactIndex":
-        """From `dump`ed bytes of `size` vectors."""
-        keys = np.frombuffer(data[: 8 * size], np.int64)
-        return cls(keys, np.frombuffer(data[8 * size :], np.float32).reshape(size, -1))
-
-
-class FlatIndex:
-    """FAISS's exhaustive search (Douze et al. 2024): exact, and fast to about 100 thousand passages."""
-
-    def __init__(self, keys: Keys, vectors: Vectors) -> None:
-        import faiss
-
-        self._index: Any = faiss.IndexIDMap2(faiss.IndexFlatIP(vectors.shape[1]))
-        self._index.add_with_ids(np.ascontiguousarray(vectors, np.float32), np.ascontiguousarray(keys, np.int64))
+        more = f", {len(self.fresh.keys):,} added since" if len(self.fresh.keys) else ""
+        less = f", {len(self.gone):,} removed since" if len(self.gone) else ""
+        return f"{self.base.index.description}{more}{less}"
 
     def search(self, vector: Vectors, k: int, only: Keys | None = None) -> tuple[Keys, Vectors]:
         """See Index."""
-        k = min(k, self._index.ntotal if only is None else len(only))
-        if k < 1:
-            return np.empty(0, np.int64), np.empty(0, np.float32)
-        scores, keys = self._index.search(vector[None], k, params=_selecting(only))
-        there = keys[0] >= 0  # FAISS fills up with -1 where there are fewer
-        return _best_first(keys[0][there], scores[0][there], k)
+        keys, scores = self._old.search(vector, k, only)
+        if not len(self.fresh.keys):
+            return keys, scores
+        late = only if only is None else only[only >= self.fresh.keys[0]]
+        more, theirs = self.fresh.search(vector, k, late)
+        return best_first(np.concatenate([keys, more]), np.concatenate([scores, theirs]), k)
 
     def reconstruct(self, keys: Sequence[int]) -> dict[int, Vectors]:
         """See Index."""
-        found: dict[int, Vectors] = {}
-        for key in keys:
-            with contextlib.suppress(RuntimeError):  # FAISS's way of saying that it has no such key
-                found[key] = self._index.reconstruct(int(key))
-        return found
-
-    def dump(self) -> bytes:
-        """See Index."""
-        import faiss
-
-        return bytes(faiss.serialize_index(self._index).tobytes())
-
-    @classmethod
-    def load(cls, data: bytes, size: int) -> "FlatIndex":
-        """From `dump`ed bytes of `size` vectors. Raises RuntimeError if FAISS can't read them."""
-        import faiss
-
-        index = cls.__new__(cls)
-        index._index = faiss.deserialize_index(np.frombuffer(data, np.uint8))
-        if index._index.ntotal != size:
-            raise RuntimeError("another number of vectors")
-        return index
+        found = self.fresh.reconstruct(keys)
+        found |= self._old.reconstruct([key for key in keys if key not in found])
+        return {key: found[key] for key in keys if key in found}
 
 
-def _selecting(only: Keys | None) -> Any:
-    """How FAISS is told to search these keys alone: before the k best are chosen, so that none is lost."""
-    if only is None:
-        return None
-    import faiss
+def open_index(
+    library: Library,
+    embedder: Embedder,
+    kind: str = "",
+    report: Report = silent,
+    workers: Workers = here,
+    before: Index | None = None,
+) -> Index:
+    """An index of every passage of the library: embeds what has no vector yet, then brings the saved index up to date.
 
-    parameters: Any = faiss.SearchParameters  # whose stubs know no `sel`
-    return parameters(sel=faiss.IDSelectorBatch(np.ascontiguousarray(only, np.int64)))
-
-
-INDEXES: dict[str, type[ExactIndex] | type[FlatIndex]] = {"exact": ExactIndex, "flat": FlatIndex}
-
-
-def open_index(library: Library, embedder: Embedder, kind: str = "flat", report: Report = silent) -> Index:
-    """An index of every passage of the library: embeds what has no vector yet, then loads the saved index or builds it.
-
-    The file beside the library is used only if its manifest names this library at this state, this embedder and this
-    kind, and if its bytes have the hash they were written with.
+    The kind is the one that suits the size, unless one is named (a key of INDEXES). `before` is an index that was
+    opened earlier: if it is this library's, all that is read is what has changed since. It stays as it is. A library
+    that searches itself has its index where it is.
     """
-    # Before embedding: what another process adds meanwhile belongs to a later state than the one we write down.
-    revision = library.revision()
-    keys, vectors = embed_missing(library, embedder, report)
-    manifest: dict[str, str | int] = {
-        "kind": kind,
-        "embedder": embedder.fingerprint,
-        "revision": revision,
-        "size": len(keys),
-    }
-    file = library.path.with_name(library.path.name + ".index")
-    if (saved := _load(file, manifest)) is not None:
-        return saved
-    index = INDEXES[kind](keys, vectors)
-    _save(file, index, manifest)
-    return index
+    if isinstance(library, Searching):
+        library.embed_with(embed_by(lambda: embedder))
+        until = library.last_key()
+        after = before.embedded_up_to(library, embedder.fingerprint) if isinstance(before, DatabaseIndex) else 0
+        late = together(_embed(library, embedder, report, workers, after), embedder.dimensions)
+        if library.passage_count() >= MANY:
+            report("Building the index", 0, 0)
+        return DatabaseIndex(library, embedder.fingerprint, embedder.dimensions, ExactIndex(*late), until)
+    # Both before embedding: what another process adds meanwhile belongs to a later state than the one we write down.
+    revision, until = library.revision(), library.last_key()
+    rows = _rows(library, embedder, until)
+    known = _known(library, embedder, rows, kind, before)
+    unsaved = _embed(library, embedder, report, workers, known.until if known else 0)
+    updated = _updated(known, library, rows, until, unsaved) if known else None
+    base, gone = None, np.empty(0, np.int64)
+    if updated:
+        kind = kind or kind_for(updated.size, updated.base.kind)
+        if unsaved or not _is_due(updated, kind):
+            return updated
+        if base := _grown(updated, kind):
+            gone = updated.gone
+    elif known:  # it had what the library lacks
+        unsaved = _embed(library, embedder, report, workers, 0)
+    kind = kind or kind_for(rows.size)
+    if base is None:
+        report("Building the index", 0, 0)
+        base = Base(kind, INDEXES[kind].build(rows), until)
+    if not unsaved:
+        save(base, library, embedder, rows, revision)
+    owner = revision.partition("-")[0], embedder.fingerprint
+    return LibraryIndex(owner, base, ExactIndex(*_up_to(until, unsaved, rows)), gone, until)
 
 
-def embed_missing(library: Library, embedder: Embedder, report: Report = silent) -> tuple[Keys, Vectors]:
+def described(library: Library, embedder: Embedder) -> str:
+    """How the saved index searches, and how much of the library came after it; "" if there is none that fits."""
+    if isinstance(library, Searching):
+        none = ExactIndex(*together([], embedder.dimensions))
+        return DatabaseIndex(library, embedder.fingerprint, embedder.dimensions, none).description
+    until = library.last_key()
+    rows = _rows(library, embedder, until)
+    known = _known(library, embedder, rows, "", None)
+    updated = _updated(known, library, rows, until, []) if known else None
+    return updated.description if updated else ""
+
+
+def embed_missing(
+    library: Library, embedder: Embedder, report: Report = silent, workers: Workers = here
+) -> tuple[Keys, Vectors]:
     """Give every passage of the library a vector of this embedder; returns all keys, and their vectors in rows.
 
     Where the library can't be written (a read-only disk, a full one), the new vectors last as long as the process.
     """
-    missing = library.missing(embedder.fingerprint)
+    unsaved = _embed(library, embedder, report, workers, 0)
+    return together([library.vectors(embedder.fingerprint), *unsaved], embedder.dimensions)
+
+
+def _embed(
+    library: Library, embedder: Embedder, report: Report, workers: Workers, after: int
+) -> list[tuple[Keys, Vectors]]:
+    """Store what vectors are missing from a key on; those that couldn't be stored are returned."""
+    missing = library.missing(embedder.fingerprint, after)
     unsaved: list[tuple[Keys, Vectors]] = []
-    for start in range(0, len(missing), BATCH):
-        report("Embedding the insights", start, len(missing))
-        keys = [key for key, _ in missing[start : start + BATCH]]
-        vectors = embedder.encode_document([text for _, text in missing[start : start + BATCH]])
+    parts_of = (missing[start : start + BATCH] for start in range(0, len(missing), BATCH))
+    batches = (([key for key, _ in part], [text for _, text in part]) for part in parts_of)
+    done = 0
+    if missing:
+        with contextlib.suppress(LibraryError):
+            library.note_model(embedder.fingerprint, embedder.name)
+        report("Embedding the insights", done, len(missing))
+    for keys, vectors in workers(embedder, batches):
         try:
             library.put_vectors(embedder.fingerprint, keys, vectors)
         except LibraryError:
             unsaved.append((np.asarray(keys, np.int64), vectors))
-    if missing:
-        report("Embedding the insights", len(missing), len(missing))
-    parts = [library.vectors(embedder.fingerprint), *unsaved]
-    return (
-        np.concatenate([keys for keys, _ in parts]),
-        np.concatenate([vectors.reshape(-1, embedder.dimensions) for _, vectors in parts]),
-    )
+        done += len(keys)
+        report("Embedding the insights", done, len(missing))
+    return unsaved
 
 
-def _best_first(keys: Keys, scores: Vectors, k: int) -> tuple[Keys, Vectors]:
-    # Rounded: equal vectors may get scores that differ in the last bit, by where they stand in the matrix.
-    order = np.lexsort((keys, -np.round(scores, 6)))[:k]
-    return keys[order].astype(np.int64), scores[order].astype(np.float32)
+def _rows(library: Library, embedder: Embedder, until: int) -> Rows:
+    """The library's vectors up to a key: what is embedded meanwhile after it may have gaps."""
+    fingerprint = embedder.fingerprint
+
+    def batches() -> Iterator[tuple[Keys, Vectors]]:
+        return _after(library, fingerprint, 0, until)
+
+    return Rows(library.passage_count(), embedder.dimensions, batches, partial(library.vectors_of, fingerprint))
 
 
-def _load(file: Path, manifest: dict[str, str | int]) -> Index | None:
-    """The saved index, or None whenever anything about it isn't as it should be: it can always be rebuilt."""
-    try:
-        head, _, data = file.read_bytes().partition(b"\n")
-        saved = json.loads(head)
-        if any(saved[name] != value for name, value in manifest.items()):
+def _after(library: Library, fingerprint: str, key: int, until: int) -> Iterator[tuple[Keys, Vectors]]:
+    while key < until:
+        keys, vectors = library.vectors_after(fingerprint, key, READ)
+        count = int(np.searchsorted(keys, until, "right"))
+        if not count:
+            return
+        yield keys[:count], vectors[:count]
+        key = int(keys[count - 1])
+
+
+def _known(library: Library, embedder: Embedder, rows: Rows, kind: str, before: Index | None) -> LibraryIndex | None:
+    """What is there already: the index that was opened before, else the one in the file."""
+    owner = library.revision().partition("-")[0], embedder.fingerprint
+    known: LibraryIndex | None = None
+    if isinstance(before, LibraryIndex) and before.owner == owner:
+        known = before
+    elif base := load(library, embedder, rows):
+        none = ExactIndex(*together([], rows.dimensions))
+        known = LibraryIndex(owner, base, none, np.empty(0, np.int64), base.until)
+    return known if known and kind in ("", known.base.kind) else None
+
+
+def _updated(
+    known: LibraryIndex, library: Library, rows: Rows, until: int, unsaved: Sequence[tuple[Keys, Vectors]]
+) -> LibraryIndex | None:
+    """The index with what was added and without what was removed since; None if anything doesn't fit."""
+    fingerprint = known.owner[1]
+    new = _after(library, fingerprint, known.until, until)
+    keys, vectors = _up_to(until, [(known.fresh.keys, known.fresh.vectors), *new, *unsaved], rows)
+    gone = known.gone
+    if library.passage_count() != len(known.base.index.keys) - len(gone) + len(keys):
+        there = library.keys(EVERYTHING)
+        there = there[there <= max(until, known.until)]
+        gone = np.setdiff1d(known.base.index.keys, there, assume_unique=True)
+        kept = np.isin(keys, there)
+        keys, vectors = keys[kept], vectors[kept]
+        if len(there) != len(known.base.index.keys) - len(gone) + len(keys):
             return None
-        if saved["sha256"] != hashlib.sha256(data).hexdigest():
-            return None
-        return INDEXES[saved["kind"]].load(data, saved["size"])
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError):
+    return LibraryIndex(known.owner, known.base, ExactIndex(keys, vectors), gone, max(until, known.until))
+
+
+def _up_to(until: int, parts: Sequence[tuple[Keys, Vectors]], rows: Rows) -> tuple[Keys, Vectors]:
+    keys, vectors = together(parts, rows.dimensions)
+    return keys[keys <= until], vectors[keys <= until]
+
+
+def _is_due(known: LibraryIndex, kind: str) -> bool:
+    """Whether its base should be made anew."""
+    held = len(known.base.index.keys)
+    many = len(known.fresh.keys) > max(FRESH, held // 100) or len(known.gone) > _most_gone(known)
+    return many or kind != known.base.kind
+
+
+def _grown(known: LibraryIndex, kind: str) -> Base | None:
+    """The base with what was added since; None if it is to be built anew."""
+    if kind != known.base.kind or len(known.gone) > _most_gone(known):
         return None
+    index = known.base.index.grown(known.fresh.keys, known.fresh.vectors)
+    return Base(kind, index, known.until) if index else None
 
 
-def _save(file: Path, index: Index, manifest: dict[str, str | int]) -> None:
-    """Written beside and renamed, manifest and bytes in one file, so that a crash leaves the old one or the new one."""
-    data = index.dump()
-    head = json.dumps(manifest | {"sha256": hashlib.sha256(data).hexdigest()}).encode()
-    beside = file.with_name(f".{file.name}.{os.getpid()}")
-    try:
-        beside.write_bytes(head + b"\n" + data)
-        os.replace(beside, file)
-    except OSError:  # a read-only folder or a full disk: the index in memory serves as well
-        with contextlib.suppress(OSError):
-            beside.unlink()
+def _most_gone(known: LibraryIndex) -> int:
+    return max(FRESH, len(known.base.index.keys) // GONE)

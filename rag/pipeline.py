@@ -10,24 +10,28 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import date
 
 from corpus.errors import ModelError, UsageError
 from corpus.filters import EVERYTHING, Filter, resolved
 from corpus.library import Library
 from rag.asked import Asked, understood
 from rag.config import Config
-from rag.datatypes import Answer, Citation, Claim, Draft, Evidence, Hit, Phase, Status, Step, Sure, Trace, Turn
+from rag.datatypes import Answer, Citation, Claim, Coming, Draft, Evidence, Hit, Phase, Status, Step, Sure, Trace, Turn
 from rag.embed import Embedder, open_embedder
 from rag.followup import standalone
-from rag.index import Index, open_index
+from rag.index import open_index
 from rag.map import Map, open_map
 from rag.models import Report, silent
+from rag.nearest import Index
 from rag.prompt import Message, as_text, build_prompt
-from rag.read import Reader, load_reader
+from rag.read import Reader, load_reader, with_embedder
 from rag.retrieve import retrieve
-from rag.stop import Interrupted, until
+from rag.spread import DEEPER, spread
+from rag.stances import Stand, load_stances, stand
+from rag.stop import Interrupted, Stopped, never, until
 from rag.verify import Check, check, complete, completed, markers
-from rag.write import QuoteWriter, Stopped, Writer, never, open_writer
+from rag.write import QuoteWriter, Writer, open_writer
 
 PER_INSIGHT = 4  # passages looked at for each insight wanted: a long one may be found several times
 LISTED = 5  # insights shown to a question that asks for nothing but those of a filter
@@ -36,7 +40,11 @@ STRONG = 0.7  # probability from which on evidence is strong: 54 of 56 such answ
 
 @dataclass(eq=False)
 class Pipeline:
-    """A library and the models that answer from it. Make it with `open_pipeline`; only `move` changes a field."""
+    """A library and the models that answer from it. Make it with `open_pipeline`.
+
+    Only `move` and `switch` change fields. Whatever is asked begins with a copy of them all (`_as_now`) and ends with
+    that copy, so that no answer is made by halves of two.
+    """
 
     library: Library
     config: Config
@@ -45,8 +53,11 @@ class Pipeline:
     writer: Writer
     report: Report = silent
     check: Check = check  # eval/ablations.py measures what it is worth
+    today: Callable[[], date] = date.today  # from which "last week" in a question counts
+    coming: Coming | None = None
     _indexes: dict[str, Index] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
+    _switching: threading.Lock = field(default_factory=threading.Lock)  # held while several fields are set or copied
 
     def ask(self, question: str, history: Sequence[Turn] = (), filters: Filter = EVERYTHING) -> Answer:
         """The finished answer. Raises UsageError for a question or a filter that can't be asked."""
@@ -54,7 +65,8 @@ class Pipeline:
 
     def quoted(self, question: str, filters: Filter = EVERYTHING) -> Answer:
         """The finished answer in quotes alone: whether the library answers, without waiting for the writer."""
-        return replace(self, writer=QuoteWriter("", self.config)).ask(question, filters=filters)
+        now = self._as_now()
+        return replace(now, writer=QuoteWriter("", now.config)).ask(question, filters=filters)
 
     def stream(
         self,
@@ -70,10 +82,17 @@ class Pipeline:
         a last step if there are no quotes yet. Only insights that pass the filter are looked at; unless `as_typed`, the
         question's own words may narrow it further.
         """
+        yield from self._as_now()._stream(question, history, stopped, filters, as_typed)
+
+    def _stream(
+        self, question: str, history: Sequence[Turn], stopped: Stopped, filters: Filter, as_typed: bool
+    ) -> Iterator[Step]:
         clock = Clock()
         question = checked_question(question, self.config.max_question)
         filters = resolved(filters, self.library.values)
-        asked = understood(standalone(question, history), filters, self.library.values, as_typed=as_typed)
+        asked = understood(
+            standalone(question, history), filters, self.library.values, as_typed=as_typed, today=self.today()
+        )
         query = asked.query
         trace = self._trace(asked)
         answer = Answer(question, Status.NOT_IN_LIBRARY, trace=trace)
@@ -91,14 +110,21 @@ class Pipeline:
                 found = self.reader.find(query, hits)
         except Interrupted:
             return
-        best, others = found[:1], [e for e in found[1:] if e.relevance >= cuts.relevance]
-        evidence = (*best, *others)[: self.config.max_evidence]
+        # Of near-duplicates the better one speaks: the same words twice would take the place of others.
+        again = self._said_before([e.hit for e in found])
+        apart = [e for e in found if e.hit.insight.insight_id not in again]
+        best, others = apart[:1], [e for e in apart[1:] if e.relevance >= cuts.relevance]
+        evidence = (*best, *others)
+        if len(evidence) > self.config.max_evidence:  # versions of one thought come last
+            order = self._spread([e.hit for e in evidence])
+            evidence = tuple(evidence[place] for place in order[: self.config.max_evidence])
         answerable = self.reader.answerable(query, evidence)
         answer = replace(answer, hits=tuple(e.hit for e in found))  # in the reader's order from here on
         clock.lap("read")
         trace = replace(trace, answerable=answerable)
         if not evidence or answerable < cuts.refuse:
-            nearest = tuple(_distinct(answer.hits)[: self.config.nearest])
+            near = _distinct([e.hit for e in apart])
+            nearest = tuple(near[place] for place in self._spread(near)[: self.config.nearest])
             trace = replace(trace, seconds=clock.seconds())
             yield Step(Phase.DONE, replace(answer, nearest=nearest, trace=trace))
             return
@@ -174,9 +200,11 @@ class Pipeline:
 
     def _listed(self, answer: Answer, filters: Filter, clock: "Clock") -> Answer:
         """The newest insights that pass the filter, in their own words: nothing else is asked, so nothing is judged."""
-        _, keys = self.library.passing(filters, LISTED)
-        found = self.library.passages(keys).values()
-        hits = tuple(Hit(passage, insight, 0.0, rank) for rank, (passage, insight) in enumerate(found, 1))
+        _, keys = self.library.passing(filters, 2 * LISTED)
+        found = [Hit(passage, insight, 0.0, 0) for passage, insight in self.library.passages(keys).values()]
+        again = self._said_before(found)
+        apart = [hit for hit in found if hit.insight.insight_id not in again]
+        hits = tuple(replace(hit, rank=rank) for rank, hit in enumerate(apart[:LISTED], 1))
         whole = [Citation(hit.passage.passage_id, hit.passage.start, hit.passage.end) for hit in hits]
         evidence = tuple(Evidence(hit, citation, 1.0) for hit, citation in zip(hits, whole, strict=True))
         clock.lap("retrieve")
@@ -189,21 +217,47 @@ class Pipeline:
             trace=replace(answer.trace, answerable=float(bool(hits)), seconds=clock.seconds()),
         )
 
+    def _said_before(self, hits: Sequence[Hit]) -> set[str]:
+        """The ids of the insights that are near-duplicates of one that stands before them."""
+        ids = list(dict.fromkeys(hit.insight.insight_id for hit in hits))
+        linked = self.library.linked(ids)
+        kept: set[str] = set()
+        for insight_id in ids:
+            if kept.isdisjoint(linked.get(insight_id, ())):
+                kept.add(insight_id)
+        return set(ids) - kept
+
+    def _spread(self, hits: Sequence[Hit]) -> list[int]:
+        return spread(hits, self.library, self._index_of(self.library))
+
     def retrieve(self, query: str, k: int | None = None, filters: Filter = EVERYTHING) -> list[Hit]:
         """The best passages for a query that stands alone, at most k (default: the setting `candidates`)."""
-        library = self.library
-        return retrieve(query, library, self._index_of(library), self.embedder, self.config, k, filters)
+        now = self._as_now()
+        return retrieve(query, now.library, now._index_of(now.library), now.embedder, now.config, k, filters)
 
-    def search(self, query: str, k: int = 10, filters: Filter = EVERYTHING) -> list[Hit]:
-        """The k nearest insights that pass the filter, each once, with its best passage; ranks count insights."""
+    def search(self, query: str, k: int = 10, filters: Filter = EVERYTHING, diverse: bool = False) -> list[Hit]:
+        """The k nearest insights that pass the filter, each once, with its best passage; ranks count insights.
+
+        `diverse`: what is much like a nearer one is set back behind what isn't.
+        """
         filters = resolved(filters, self.library.values)
-        return _distinct(self.retrieve(query, PER_INSIGHT * k, filters))[:k]
+        if not diverse:
+            return _distinct(self.retrieve(query, PER_INSIGHT * k, filters))[:k]
+        found = _distinct(self.retrieve(query, DEEPER * PER_INSIGHT * k, filters))[: DEEPER * k]
+        return _distinct([found[place] for place in self._as_now()._spread(found)])[:k]
+
+    def check_claim(self, claim: str, k: int = 6, filters: Filter = EVERYTHING) -> list[Stand]:
+        """Where each of the k nearest insights stands on a claim. Raises UsageError for one that can't be searched."""
+        now = self._as_now()
+        claim = checked_question(claim, self.config.max_question)
+        return stand(claim, now.search(claim, k, filters), now.reader, load_stances())
 
     def related(self, insight_id: str, k: int = 5) -> list[Hit]:
         """The nearest other insights, by meaning: at most one passage each."""
         found: list[Hit] = []
-        library = self.library
-        index = self._index_of(library)
+        now = self._as_now()
+        library = now.library
+        index = now._index_of(library)
         for vector in index.reconstruct(library.keys_of(insight_id)[:1]).values():
             keys, scores = index.search(vector, PER_INSIGHT * (k + 1))
             cosines = dict(zip(keys.tolist(), scores.tolist(), strict=True))
@@ -214,13 +268,15 @@ class Pipeline:
 
     def library_map(self, known: Map | None = None) -> Map:
         """The insights as points in the plane, for the library as it is now: `known` itself if it is still that."""
-        _ = self.index  # so that every passage has its vector
-        return open_map(self.library, self.embedder, known)
+        now = self._as_now()
+        _ = now.index  # so that every passage has its vector
+        return open_map(now.library, now.embedder, known)
 
     @property
     def index(self) -> Index:
         """The index of the library as it is now: rebuilt after it has changed."""
-        return self._index_of(self.library)
+        now = self._as_now()
+        return now._index_of(now.library)
 
     def renew(self, change: Callable[[], object], report: Report = silent) -> None:
         """Change the library, then bring the index up to date. Who asks meanwhile is answered with the one before."""
@@ -232,7 +288,26 @@ class Pipeline:
         """Answer from another library, once its index is there. An answer on its way keeps what it has found."""
         with self._lock:
             self._build(library, report)
-            self.library = library
+            with self._switching:
+                self.library = library
+
+    def switch(self, config: Config, embedder: Embedder, report: Report = silent) -> None:
+        """Answer with another embedder, that of `config`, from the next question on, once its index is there.
+
+        An answer on its way ends with the models and the index that it began with.
+        """
+        with self._lock:
+            library = self.library
+            revision = library.revision()
+            indexes = {revision: open_index(library, embedder, report=report)}
+            reader = with_embedder(self.reader, embedder)
+            with self._switching:
+                # A new dict of indexes: the copies in which answers are on their way keep the one they have.
+                self.config, self.embedder, self.reader, self._indexes = config, embedder, reader, indexes
+
+    def _as_now(self) -> "Pipeline":
+        with self._switching:
+            return replace(self)
 
     def _index_of(self, library: Library) -> Index:
         revision = library.revision()
@@ -250,7 +325,8 @@ class Pipeline:
     def _build(self, library: Library, report: Report) -> Index:
         revision = library.revision()
         if revision not in self._indexes:
-            index = open_index(library, self.embedder, report=report)
+            before = next(iter(self._indexes.values()), None)  # what has changed since is all that is read
+            index = open_index(library, self.embedder, report=report, before=before)
             self._indexes[revision] = index
             for other in [known for known in self._indexes if known != revision]:
                 del self._indexes[other]

@@ -30,6 +30,7 @@ from rag.words import content, names, negations, numbers, stem, words
 NEIGHBOUR = 0.3  # of the best sentence's probability: from there on the sentence beside it is quoted too
 DEEP = 4  # hits whose sentences are embedded too; the rest are judged by the passage alone
 FEW = 4  # passages that the judge reads: some 80 ms each on two cores
+LOST = 3.0  # log odds of answering by which a sentence may fall behind the passage that it was made of
 
 Features = dict[str, float]
 
@@ -59,6 +60,9 @@ class Reader(Protocol):
 
     def support(self, question: str, sentence: str, texts: Sequence[str]) -> list[float]:
         """For each text, the probability that it supports the sentence as an answer to the question."""
+
+    def tells(self, question: str, sentence: str, item: Evidence) -> bool:
+        """Does the sentence, alone, still answer what the passage that it was made of answers?"""
 
     def cuts(self, caution: str) -> Cuts:
         """The cuts for lenient, normal or strict."""
@@ -157,6 +161,11 @@ class LogisticReader:
     def support(self, question: str, sentence: str, texts: Sequence[str]) -> list[float]:
         """See Reader."""
         return [self._weights["support"](row) for row in self.support_features(question, sentence, texts)]
+
+    def tells(self, question: str, sentence: str, item: Evidence) -> bool:
+        """See Reader."""
+        (alone,) = self.judge.answers(question, [sentence])
+        return alone >= 0 or alone > item.hit.signals.get("judge", 0.0) - LOST
 
     def support_features(self, question: str, sentence: str, texts: Sequence[str]) -> list[Features]:
         """For each text: overlap, and what both scorers say."""
@@ -312,6 +321,16 @@ def _quote(text: str, spans: Sequence[tuple[int, int]], scores: Sequence[float])
     while first > 0 and (scores[first - 1] >= enough or _LEANS_BACK.match(text[spans[first][0] :].lstrip("\"'“‘("))):
         first -= 1
     return spans[first][0], spans[last][1]
+
+
+def with_embedder(reader: Reader, embedder: Embedder) -> Reader:
+    """The same reader, its scorers and all, over another embedder; one that uses none stays as it is."""
+    return load_reader(embedder, reader.scorer, reader.judge) if isinstance(reader, LogisticReader) else reader
+
+
+def fitted_to() -> str:
+    """The fingerprint of the embedder to whose cosines the reader that ships was fitted."""
+    return str(json.loads((SHIPPED / "reader.json").read_text(encoding="utf-8"))["embedder"])
 
 
 def load_reader(

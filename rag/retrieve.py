@@ -16,9 +16,10 @@ from corpus.library import Library
 from rag.config import Config
 from rag.datatypes import Hit
 from rag.embed import Embedder, Vectors
-from rag.index import Index
+from rag.nearest import Index, Keys
 
 DEPTH = 50  # how deep each list goes before they are fused
+FURTHER = 4  # times as deep is searched before a filter is asked what it leaves in all
 
 
 def retrieve(
@@ -50,8 +51,7 @@ Signals = dict[int, dict[str, float]]  # passage key -> "score", by which it is 
 
 def dense(query: str, library: Library, index: Index, embedder: Embedder, config: Config, filters: Filter) -> Signals:
     """By cosine alone."""
-    only = library.keys(filters) if filters else None
-    keys, scores = index.search(embedder.encode_query([query])[0], max(DEPTH, config.candidates), only)
+    keys, scores = _nearest(embedder.encode_query([query])[0], max(DEPTH, config.candidates), library, index, filters)
     return {int(key): {"score": float(s), "dense": float(s)} for key, s in zip(keys, scores, strict=True)}
 
 
@@ -68,8 +68,7 @@ def lexical(query: str, library: Library, index: Index, embedder: Embedder, conf
 def fused(query: str, library: Library, index: Index, embedder: Embedder, config: Config, filters: Filter) -> Signals:
     """By cosine plus what the rare words in common add to it."""
     vector = embedder.encode_query([query])[0]
-    only = library.keys(filters) if filters else None
-    keys, scores = index.search(vector, max(DEPTH, config.candidates), only)
+    keys, scores = _nearest(vector, max(DEPTH, config.candidates), library, index, filters)
     cosines = {int(key): float(score) for key, score in zip(keys, scores, strict=True)}
     rarest, unit = max(2, library.passage_count() // 1000), _rare_word(library)
     shared = {key: score / unit for key, score in library.lexical(query, DEPTH, rarest, filters)}
@@ -82,6 +81,21 @@ def fused(query: str, library: Library, index: Index, embedder: Embedder, config
         }
         for key, cosine in cosines.items()
     }
+
+
+def _nearest(vector: Vectors, k: int, library: Library, index: Index, filters: Filter) -> tuple[Keys, Vectors]:
+    """The k nearest that pass the filter.
+
+    If enough of the nearest pass, those are the nearest that pass. So the keys of a filter that leaves half of a
+    million needn't be listed; those of one that leaves few are.
+    """
+    if not filters:
+        return index.search(vector, k)
+    keys, scores = index.search(vector, FURTHER * k)
+    passing = np.isin(keys, library.keys(filters, keys))
+    if np.count_nonzero(passing) < k and len(keys) == FURTHER * k:
+        return index.search(vector, k, library.keys(filters))
+    return keys[passing][:k], scores[passing][:k]
 
 
 def _cosines(vector: Vectors, index: Index, keys: list[int]) -> dict[int, float]:

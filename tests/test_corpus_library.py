@@ -22,8 +22,8 @@ import corpus.library
 from corpus.errors import LibraryError, ModelError
 from corpus.imports import BATCH, Report
 from corpus.insight import Insight, make_insight
+from corpus.items import Problem
 from corpus.library import Library, open_library
-from corpus.readers import Problem
 from corpus.sqlite import SqliteLibrary
 
 ROOT = Path(__file__).parent.parent

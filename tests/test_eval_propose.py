@@ -20,7 +20,8 @@ from eval.session import arrange
 from eval.wording import FEWEST, MOST, copied, fault_of, prompts, question_in, short_answer, telling
 from rag.config import Config
 from rag.pipeline import Pipeline
-from rag.write import QuoteWriter, Stopped, Writer
+from rag.stop import Stopped
+from rag.write import QuoteWriter, Writer
 from tests.fakes import AskingWriter, HashEmbedder, WordReader
 
 SUITCASES = "How many suitcases did Ottavia Brandt count on one sleeper?"

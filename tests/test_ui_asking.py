@@ -27,7 +27,8 @@ from ui.handlers import Desk, Limits, Switch, Talk
 from ui.offers import offers
 from ui.record import record, sought
 from ui.render import Exchange
-from ui.suggest import ABOUT, about, candidates, checking, questions_of, suggestions
+from ui.starters import Starters
+from ui.suggest import ABOUT, about, candidates, checking, questions_of, suggestions, topics
 
 if TYPE_CHECKING:
     from tests.conftest import ScriptedEngine
@@ -70,9 +71,15 @@ def test_sentences_that_a_rule_can_ask_about_become_questions() -> None:
     assert questions_of(WRECKS)[0] == "Why was the wreck deep?"
     assert questions_of(BARE) == ()
     named = make_insight("Quill Logistics calls it “the last mile”. So did Ines Okafor.", title="Freight at night")
-    assert [q.removeprefix(ABOUT) for q in questions_of(named)] == [
-        "the last mile?", "Quill Logistics?", "Ines Okafor?", "Freight at night?",
-    ]  # fmt: skip
+    meant = "What does “the last mile” mean?"
+    assert questions_of(named) == (meant, f"{ABOUT}Quill Logistics?", f"{ABOUT}Ines Okafor?")
+    assert [question for question, _ in candidates([named, WRECKS])][1] == "Why was the wreck deep?"  # no mere topic
+    assert topics(named)[3:] == ["Freight at night"]
+
+
+def test_a_topic_is_a_thing_or_a_person_and_one_word_comes_last() -> None:
+    text = "On Saturdays the Chinese press asks why Android's share grows. Producer Malik Thorsen told Hollin Bay."
+    assert topics(make_insight(text)) == ["Malik Thorsen", "Hollin Bay", "Android"]
 
 
 def test_any_insight_can_be_asked_about() -> None:
@@ -127,9 +134,51 @@ def test_a_first_visit_gets_questions_that_passed_the_check(tmp_path: Path, six_
     with open_library(tmp_path / "six.db", create=True) as library:
         library.add([*six_insights, WRECKS])
         found = examples(library)
-        assert found[0] == "Why was the wreck deep?"
         assert f"{ABOUT}Quill Logistics?" in found
-        assert examples(library, lambda question, insight: insight.insight_id == "s2") == (f"{ABOUT}Ottavia Brandt?",)
+        assert len(found) == 4
+        (asked,) = examples(library, lambda question, insight: insight.insight_id == "s2")
+        assert asked in questions_of(six_insights[1])
+
+
+def test_first_questions_are_of_the_library_that_is_asked(
+    desk: Desk, scripted: "ScriptedEngine", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    starters = Starters(desk, ["What is <b>asked</b> at first?"])
+
+    async def seen() -> list[str]:
+        return [html async for html in starters.shown()]
+
+    assert [html.count("data-ask") for html in run(seen())] == [1]
+    assert "&lt;b&gt;asked&lt;/b&gt;" in starters.html()
+    monkeypatch.setattr(scripted.library, "name", "mine.db")
+    first, made = run(seen())
+    assert first == ""
+    assert "at first" not in made
+    assert made.count("data-ask") > 0
+    assert all(f'data-ask="{asked}"' in made for asked in scripted.checked if "Lindow" in asked)
+    looked = len(scripted.checked)
+    assert run(seen()) == [made]
+    assert len(scripted.checked) == looked
+    scripted.library.all *= 2
+    assert len(run(seen())) == 2
+    assert len(scripted.checked) > looked
+
+
+def test_first_questions_that_cant_be_made_are_none(
+    desk: Desk, scripted: "ScriptedEngine", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def seen(starters: Starters) -> list[str]:
+        return [html async for html in starters.shown()]
+
+    for error in (ModelError("No.", "Wait."), ValueError("secret")):
+
+        def fail(*given: object, error: Exception = error) -> Answer:
+            raise error
+
+        monkeypatch.setattr(scripted, "quoted", fail)
+        starters = Starters(desk, ["What is asked at first?"])
+        monkeypatch.setattr(scripted.library, "name", f"{scripted.library.name} and more")
+        assert list(run(seen(starters))) == ["", ""]
 
 
 # --------------------------------------------------------------------------------------------------------------- offers
@@ -146,7 +195,7 @@ def test_after_an_answer_questions_grow_one_by_one(desk: Desk, scripted: "Script
     seen = offered(desk, asked(desk, "What moves on night trains?"))
     assert seen[0] == ""
     assert [html.count("data-ask") for html in seen[1:]] == list(range(1, len(seen)))
-    assert f"{ABOUT}Lindow?" in seen[-1]
+    assert "Do ovens lose a third of their heat through the door?" in seen[-1]
     assert "Ask next" in seen[-1]
     assert scripted.checked
 
@@ -436,6 +485,15 @@ def test_a_rating_stands_in_the_place_of_the_buttons_and_counts_once(finished: T
     assert html.count('aria-label="Good answer"') == 1
 
 
+def test_what_a_visitor_says_is_kept_nowhere(finished: Talk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feedback, "keep", lambda *given, **named: pytest.fail("it was written down"))
+    switch = Switch()
+    assert asking_desk.rate(finished, switch, 0, "wrong", True, asking_desk.unkept)
+    assert "only kept of those who log in" in render.thread(finished.exchanges, rated=switch.rated)
+    assert "fn-visitor" in render.welcome(3, visitor=True)
+    assert "fn-visitor" not in render.welcome(3)
+
+
 def test_a_rating_that_fails_is_a_sentence_too(finished: Talk) -> None:
     for error, said in (
         (LibraryError("The disk is full.", "Free some space."), "The disk is full."),
@@ -463,7 +521,9 @@ def questions(texts: Sequence[str]) -> Talk:
 
 def test_offers_know_every_earlier_question(desk: Desk, scripted: "ScriptedEngine") -> None:
     done = asked(desk, "What moves on night trains?").exchanges[-1]
-    earlier = questions([f"{ABOUT}Lindow?", f"{ABOUT}Harrow Mill?"])
-    seen = offered(desk, replace(earlier, exchanges=(*earlier.exchanges, replace(done, turn=2))))
+    before = ["Do ovens lose a third of their heat through the door?", f"{ABOUT}Lindow?", f"{ABOUT}Harrow Mill?"]
+    earlier = questions(before)
+    seen = offered(desk, replace(earlier, exchanges=(*earlier.exchanges, replace(done, turn=3))))
     assert "Lindow" not in seen[-1]
+    assert "ovens" not in seen[-1]
     assert "Harrow Mill" not in seen[-1]

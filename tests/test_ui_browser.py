@@ -195,7 +195,7 @@ def test_what_is_not_there_is_said_plainly_with_the_nearest(tab: "Page", inspect
     inspect(tab, "8-not-there-open")
     tab.click("#fn-card-0-n2 >> text=Ask about this")
     focused(tab, BOX)
-    assert tab.input_value(BOX) == "What do my insights say about Quill Logistics?"
+    assert tab.input_value(BOX) == "Does rail freight lose to lorries on the last mile?"
     tab.fill(BOX, "")
     offer = tab.inner_text(".fn-offer >> nth=0")
     tab.click(".fn-offer >> nth=0")
@@ -380,6 +380,10 @@ def test_conversations_are_listed_opened_renamed_found_and_deleted(tab: "Page", 
     inspect(tab, "g-conversation-delete")
     tab.keyboard.press("Enter")
     titles(tab, "Trains & <b>parcels</b>")
+    focused(tab, "[data-restore]")
+    inspect(tab, "g-conversation-deleted")
+    tab.keyboard.press("Enter")
+    titles(tab, "Who counted suitcases?", "Trains & <b>parcels</b>")
     focused(tab, ".fn-talk-title")
     tab.keyboard.press("Escape")
     focused(tab, "#fn-talks-button")
@@ -548,6 +552,6 @@ def test_a_source_has_its_neighbours_and_can_be_asked_about(tab: "Page", inspect
     assert tab.locator("#fn-card-0-1 .fn-near-by .fn-row").count() == 2
     tab.click("#fn-card-0-1 >> text=Ask about this")
     focused(tab, BOX)
-    assert tab.input_value(BOX) == "What do my insights say about Quill Logistics?"
+    assert tab.input_value(BOX) == "Does rail freight lose to lorries on the last mile?"
     tab.press(BOX, "Enter")
     tab.wait_for_selector(".fn-turn:nth-child(2) .fn-foot")

@@ -4,12 +4,13 @@ import io
 import json
 import os
 import pty
+import re
 import shutil
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,13 +20,20 @@ import pytest
 from corpus.errors import ModelError
 from corpus.insight import make_insight
 from corpus.library import Library, open_library
+from rag.breaker import Breaker
 from rag.config import Config
 from rag.datatypes import Draft
+from rag.embed import Embedder
+from rag.endpoint import EndpointWriter
 from rag.models import Report, silent
 from rag.pipeline import Pipeline
 from rag.prompt import Message
-from rag.write import QuoteWriter, Stopped, Writer, never
+from rag.retry import Patience
+from rag.stop import Stopped, never
+from rag.workers import Batch, Done, Workers
+from rag.write import QuoteWriter, Writer
 from tests.fakes import HashEmbedder, OpenReader, OverlapScorer, ScriptedWriter
+from tests.scripted_server import nothing_listens, says, scripted, status
 from ui import cli
 
 QUESTION = "How many suitcases did Ottavia Brandt count on one sleeper?"
@@ -226,16 +234,16 @@ def test_a_writer_that_fails_is_told_on_standard_error_and_the_quotes_answer(
 
 
 def test_an_endpoint_where_nothing_listens_is_such_a_writer(run: Run, six: Path, models: Models) -> None:
-    from rag.write import EndpointWriter
-
-    with socket.socket() as reserved:  # bound but not listening: a connection is refused
-        reserved.bind(("127.0.0.1", 0))
-        models.writer = EndpointWriter(f"m@http://127.0.0.1:{reserved.getsockname()[1]}/v1", Config())
-        result = run("ask", QUESTION, "--library", six)
-    assert result.code == 0
-    assert f"“{QUOTE}”" in result.out
-    assert result.err.startswith("footnoted: The writer at http://127.0.0.1:")
-    assert "doesn't answer (APIConnectionError). Start that server" in result.err
+    with nothing_listens() as url:
+        patience, breaker = Patience(first=0.01), Breaker(clock=lambda: 0.0)
+        models.writer = EndpointWriter(f"m@{url}", Config(), patience=patience, breaker=breaker)
+        told = [run("ask", QUESTION, "--library", six) for _ in range(4)]
+    for result in told:
+        assert result.code == 0
+        assert f"“{QUOTE}”" in result.out
+        assert result.err.startswith(f"footnoted: The writer at {url} ")
+    assert "doesn't answer (APIConnectionError). Start that server" in told[0].err
+    assert "failed several times in a row and isn't asked for the next 30 seconds. Start that server" in told[3].err
 
 
 def test_a_missing_model_is_exit_code_3(run: Run, six: Path, models: Models) -> None:
@@ -346,6 +354,62 @@ def test_adding_counts_what_became_of_every_item(run: Run) -> None:
     assert "unreadable  more.jsonl, line 2: This line is not whole JSON" in result.err
     again = run("library", "add", "notes.txt", "notes.txt", "--library", "mine.db")
     assert again.out == "0 new, 0 changed, 2 unchanged, 2 duplicate, 0 unreadable. mine.db now holds 3 insights.\n"
+
+
+def test_adding_says_as_what_it_read_each_path(run: Run) -> None:
+    Path("notes").mkdir()
+    Path("notes/a.txt").write_text(NOTES)
+    Path("notes/b.txt").write_text("A third one about rope.")
+    Path("notes/c.csv").write_text("text\nA fourth one.\n")
+    Path("mine.csv").write_text("Highlight,Book Title,Book Author,Amazon Book ID,Highlighted at\nA fifth.,B,A,,2024\n")
+    told = ["notes: Plain text, 2 files, 3 insights", "notes: CSV table, 1 file, 1 insight"]
+    told.append("mine.csv: Readwise CSV, 1 insight")
+    assert run("library", "add", "notes", "mine.csv", "--dry-run").err.splitlines() == told
+    assert run("library", "add", "notes", "mine.csv").err.splitlines()[:3] == told
+
+
+def test_the_columns_of_a_table_can_be_named(run: Run) -> None:
+    Path("mine.csv").write_text("Satz,Wer\nBread is slow.,Ida\n")
+    assert run("library", "add", "mine.csv", "--map", 'text=Satz,author="Wer"').code == 0
+    (row,) = run("library", "list", "--json").rows
+    assert (row["text"], row["author"]) == ("Bread is slow.", "Ida")
+    missing = run("library", "add", "mine.csv", "--map", "text=Quote")
+    assert 'It has no "Quote". What it has: Satz, Wer.' in missing.err
+    assert missing.code == 2
+    wrong = run("library", "add", "mine.csv", "--map", "words=Satz")
+    assert (wrong.code, wrong.out) == (2, "")
+    assert 'An insight has no field "words". The fields are: id, text,' in wrong.err
+
+
+def test_workers_are_asked_also_when_nothing_is_new(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("notes.txt").write_text(NOTES)
+    asked: list[tuple[str, str | None]] = []
+    embedded: list[str] = []
+
+    def workers(name: str, address: str | None = None) -> Workers:
+        asked.append((name, address))
+
+        def embed(embedder: Embedder, batches: Iterable[Batch]) -> Iterator[Done]:
+            for keys, texts in batches:
+                embedded.extend(texts)
+                yield keys, embedder.encode_document(texts)
+
+        return embed
+
+    monkeypatch.setattr("rag.workers.on_ray", workers)
+    assert run("library", "add", "notes.txt", "--workers", "ray").code == 0
+    assert len(embedded) == 2
+    assert run("library", "add", "notes.txt", "--workers", "ray://host:10001").code == 0
+    assert len(embedded) == 2
+    assert asked == [("footnoted-embedder", None), ("footnoted-embedder", "ray://host:10001")]
+
+
+def test_workers_that_are_none_are_told_before_anything_is_stored(run: Run, tmp_path: Path) -> None:
+    Path("notes.txt").write_text(NOTES)
+    result = run("library", "add", "notes.txt", "--workers", "dask")
+    assert (result.code, result.out) == (2, "")
+    assert result.err.startswith("footnoted: There are no workers called 'dask'. Use --workers ray or")
+    assert not list((tmp_path / "data").iterdir())
 
 
 def test_what_is_added_is_embedded_at_once(run: Run) -> None:
@@ -606,9 +670,9 @@ def test_the_page_gets_the_pipeline_the_address_and_examples(
     assert (host, port) == ("127.0.0.1", 7999)
     alone = {"auth": None, "without_auth": False, "mcp": False, "address": ""}
     assert options == {"open_browser": False, **alone}
-    assert {
-        f"What do my insights say about {name}?" for name in ("Ottavia Brandt", "Quill Logistics", "Lindow")
-    } <= set(examples)
+    names = ("Ottavia Brandt", "Quill Logistics", "Lindow", "Harrow Mill")
+    assert len(examples) == 4
+    assert sum(f"What do my insights say about {name}?" in examples for name in names) == 2
     assert "What do my insights say about Night?" not in examples
 
 
@@ -630,13 +694,56 @@ def test_the_doctor_finds_everything_well(run: Run, six: Path, monkeypatch: pyte
     monkeypatch.setattr("ui.doctor.open_writer", lambda config: QuoteWriter("", config))
     monkeypatch.setattr("ui.doctor.CONVERTED", 0)
     monkeypatch.setattr("ui.doctor.ROOM", 0)
-    result = run("doctor", "--library", six)
-    assert result.code == 0
-    assert [line.split()[:2] for line in result.out.splitlines()] == [
-        ["ok", f"{part}:"]
-        for part in ("python", "packages", "cache", "library", "embedder", "reader", "index", "writer")
-    ]
-    assert f"library: {six}, 6 insights, writable" in result.out
+    monkeypatch.setattr("ui.library_health.ROOM", 0)
+    parts = ["python", "packages", "cache", "library", "disk", "embedder", "reader", "vectors", "index", "writer"]
+    for fix, new in (([], "note"), (["--fix"], "done"), ([], "ok")):
+        result = run("doctor", "--library", six, *fix)
+        assert result.code == 0
+        marks = [(line[:4].strip(), line[5:].partition(":")[0]) for line in result.out.splitlines()]
+        assert marks == [(new if part in ("vectors", "index") else "ok", part) for part in [*parts, "conversations"]]
+        assert f"ok   library: {six}, 6 insights, writable" in result.out
+
+
+# Backups
+
+
+def test_a_backup_is_put_back(run: Run, six: Path) -> None:
+    result = run("library", "backup", "mine.db", "--library", six)
+    assert re.fullmatch(rf"Backed up 6 insights of {six} to mine.db, 0\.\d MB\.\n", result.out)
+    run("library", "remove", "s1", "--library", six)
+    result = run("library", "restore", "mine.db", "--library", six)
+    kept = six.with_name("six.before-restore.db")
+    assert (result.code, result.out) == (
+        0,
+        f"{six} now holds 6 insights, those of mine.db.\nWhat it held before is kept in {kept}.\n",
+    )
+    with open_library(six) as library:
+        assert library.get("s1")
+        assert library.missing(HashEmbedder.fingerprint) == [], "what came without vectors is embedded"
+
+
+def test_a_backup_moves_a_library_to_another_machine(run: Run, six: Path, tmp_path: Path) -> None:
+    run("library", "backup", "mine.db", "--without-vectors", "--library", six)
+    result = run("library", "restore", "mine.db")  # no library of one's own is there yet
+    own = tmp_path / "data" / "library.db"
+    assert (result.code, result.out) == (0, f"{own} now holds 6 insights, those of mine.db.\n")
+    assert run("library", "list").out.count("\n") == 6
+
+
+def test_what_can_not_be_backed_up_or_restored_is_refused_in_words(run: Run, six: Path) -> None:
+    Path("there.db").write_text("a diary")
+    for arguments, said in (
+        (["backup", "there.db", "--library", six], "there.db is there already."),
+        (["backup", six, "--library", six], "is the library itself."),
+        (["restore", "there.db", "--library", six], "there.db is not a backup of a Footnoted library."),
+        (["restore", "gone.db", "--library", six], "There is no file gone.db."),
+        (["restore", six, "--library", "demo"], "The insights that ship can't be replaced."),
+    ):
+        result = run("library", *arguments)
+        assert (result.code, result.out) == (2, "")
+        assert said in result.err
+    assert Path("there.db").read_text() == "a diary"
+    assert run("library", "backup", "there.db", "--replace", "--library", six).code == 0
 
 
 def test_the_doctor_names_every_fault_and_goes_on(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -686,6 +793,26 @@ def test_the_doctor_wants_room_for_the_writer_until_it_is_converted(
     (tmp_path / "cache" / "models" / "m").mkdir(parents=True)
     (tmp_path / "cache" / "models" / "m" / "complete.json").touch()
     assert cache()[0]
+
+
+def test_the_doctor_asks_an_endpoint_for_a_word(run: Run, six: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ui.doctor.open_embedder", lambda name: HashEmbedder())
+    monkeypatch.setattr("ui.doctor.CrossEncoder", OverlapScorer)
+    monkeypatch.setattr("ui.doctor.Judge", OverlapScorer)
+
+    def said(url: str) -> str:
+        result = run("doctor", "--library", six, "--writer", f"openai:m@{url}")
+        return next(line for line in result.out.splitlines() if " writer: " in line)
+
+    with scripted(says("Hello"), status(401)) as server:
+        assert re.fullmatch(rf"ok   writer: openai:m@{server.url}, which answered within [0-9.]+ s", said(server.url))
+        assert server.bodies[0]["max_tokens"] == 1
+        assert said(server.url) == (
+            f"FAIL writer: The writer at {server.url} refuses the key (AuthenticationError). "
+            "Put the right one into OPENAI_API_KEY, or use --writer quote."
+        )
+    with nothing_listens() as url:
+        assert said(url).startswith(f"FAIL writer: The writer at {url} doesn't answer (APIConnectionError).")
 
 
 def test_eval_run_is_handed_on(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,7 +29,7 @@ from ui import conversations, share
 from ui.asking_desk import rate
 from ui.codec import decode, encode
 from ui.conversation_desk import Visitor
-from ui.conversations import MAX_TITLE, UNREADABLE, Store, Summary
+from ui.conversations import KEPT, MAX_TITLE, UNREADABLE, Store, Summary
 from ui.handlers import MAX_TURNS, Desk, Switch, Talk, View
 from ui.render import Exchange
 
@@ -261,7 +261,49 @@ def test_what_is_deleted_is_gone_from_the_file(store: Store) -> None:
     assert not store.delete(owner, id_)
     assert [row.id for row in store.conversations(owner)] == [other]
     assert store.get(owner, id_) is None
+    assert store.purge() == 0  # it can still be brought back
+    assert b"zanzibarite" in path_of(store).read_bytes()
+    assert store.purge(at_once=True) == 1
     assert b"zanzibarite" not in path_of(store).read_bytes()
+    assert not store.restore(owner, id_)
+
+
+def test_what_is_deleted_can_be_brought_back_for_a_while(tmp_path: Path) -> None:
+    now = [datetime(2026, 1, 1, tzinfo=UTC)]
+    store = Store(tmp_path / "c.db", lambda: now[0])
+    owner = store.owner(store.new_secret())
+    id_ = store.save(owner, "", [("k", exchange("What moves?"))])
+    assert not store.restore(owner, id_)  # it isn't deleted
+    for _ in range(2):
+        assert store.delete(owner, id_)
+        assert not store.rename(owner, id_, "Another")
+        now[0] += KEPT - timedelta(seconds=1)
+        assert store.restore(owner, id_)
+        found = store.get(owner, id_)
+        assert found is not None
+        assert (found.title, len(found.exchanges)) == ("What moves?", 1)
+    assert store.delete(owner, id_)
+    other = store.save(owner, id_, [("l", exchange("And then?"))])  # another tab goes on with it
+    assert other != id_
+    now[0] += KEPT
+    assert not store.restore(owner, id_)
+    assert store.purge() == 1
+    assert [row.id for row in store.conversations(owner)] == [other]
+
+
+def test_a_file_of_the_first_version_is_brought_up_to_date(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Store(tmp_path / "c.db")
+    with monkeypatch.context() as patched:
+        patched.setattr(conversations, "VERSIONS", conversations.VERSIONS[:1])
+        secret = store.new_secret()
+        with sqlite3.connect(path_of(store)) as db:
+            row = ("id1", store.owner(secret), "Old", "2026-01-01T00:00:00+00:00", "2026-01-01T00:00:00+00:00")
+            db.execute("INSERT INTO conversations (id, owner, title, created, updated) VALUES (?, ?, ?, ?, ?)", row)
+        db.close()
+    owner = store.owner(secret)
+    assert [one.title for one in store.conversations(owner)] == ["Old"]
+    assert store.delete(owner, "id1")
+    assert store.restore(owner, "id1")
 
 
 def test_one_owner_can_not_read_list_change_or_delete_another_s(store: Store) -> None:
@@ -538,7 +580,7 @@ def test_a_first_question_can_not_take_the_place_of_none(store: Store, desk: Des
     assert [one.question for one in talk.exchanges] == ["night trains?"]
 
 
-def test_a_stopped_answer_is_kept_and_a_failed_one_is_not(store: Store, desk: Desk) -> None:
+def test_a_stopped_answer_is_kept_and_a_failed_one_with_what_failed(store: Store, desk: Desk) -> None:
     visitor, switch = Visitor(store.new_secret()), Switch()
 
     def stop(seen: View) -> None:
@@ -548,7 +590,50 @@ def test_a_stopped_answer_is_kept_and_a_failed_one_is_not(store: Store, desk: De
     talk = asked(desk, store, visitor, "broken", talk, switch)[-1].talk
     found = store.get(store.owner(visitor.secret), talk.conversation)
     assert found is not None
-    assert [(saved.exchange.question, saved.exchange.stopped) for saved in found.exchanges] == [("slowly", True)]
+    assert [(saved.exchange.question, saved.exchange.stopped) for saved in found.exchanges] == [
+        ("slowly", True),
+        ("broken", False),
+    ]
+    assert "The writer doesn't answer. Start it" in found.exchanges[1].exchange.problem
+    assert "Ask again" in View(at_desk.turn_to(store, visitor, found.id, Switch()) or Talk()).thread
+    assert [turn.question for turn in talk.history] == []  # no follow-up refers to a failure
+    again = asked(desk, store, visitor, "night trains?", talk, switch, instead=True)[-1].talk
+    found = store.get(store.owner(visitor.secret), again.conversation)
+    assert found is not None
+    assert [saved.exchange.problem for saved in found.exchanges] == ["", ""]
+    assert [row.count for row in store.conversations(store.owner(visitor.secret))] == [2]
+
+
+def test_a_first_question_that_failed_can_be_asked_again_after_a_reload(store: Store, desk: Desk) -> None:
+    visitor = Visitor(store.new_secret())
+    talk = asked(desk, store, visitor, "crash", Talk(), Switch())[-1].talk
+    later = at_desk.turn_to(store, visitor, talk.conversation, Switch())
+    assert later is not None
+    assert at_desk.last_question(later) == "crash"
+    assert "was logged" in View(later).thread
+    assert "secret internals" not in View(later).thread
+
+
+def test_asking_again_loses_no_answer_to_a_failure(
+    store: Store, desk: Desk, scripted: "ScriptedEngine", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    visitor, switch = Visitor(store.new_secret()), Switch()
+    talk = asked(desk, store, visitor, "night trains?", Talk(), switch)[-1].talk
+    switch.rated[0, "night trains?"] = "Noted."
+
+    def fails(*given: object, **named: object) -> None:
+        raise LibraryError("The library is gone.", "Bring it back.")
+
+    monkeypatch.setattr(scripted, "stream", fails)
+    seen = asked(desk, store, visitor, "night trains?", talk, switch, instead=True)[-1]
+    assert seen.talk == talk
+    assert "The library is gone. Bring it back. The answer that stood there before" in seen.thread
+    assert "Noted." in seen.thread
+    found = store.get(store.owner(visitor.secret), talk.conversation)
+    assert found is not None
+    assert found.exchanges[0].exchange.done
+    changed = asked(desk, store, visitor, "day trains?", talk, switch, instead=True)[-1]
+    assert changed.talk.exchanges[0].problem.startswith("The library is gone.")  # the new words are worth keeping
 
 
 def test_a_second_question_waits_until_the_first_answer_is_saved(store: Store, desk: Desk) -> None:
@@ -646,6 +731,28 @@ def test_deleting_the_open_conversation_leaves_it(store: Store, desk: Desk) -> N
     assert switch.opened == second.conversation
     assert at_desk.delete(store, visitor, second.conversation, switch)
     assert switch.opened == ""
+    html = at_desk.listing(store, visitor, switch)
+    assert f'data-restore="{second.conversation}"' in html
+    assert at_desk.restore(store, Visitor(store.new_secret()), second.conversation, switch) is None
+    assert at_desk.restore(store, visitor, None, switch) is None
+
+
+def test_a_deletion_is_undone_and_what_was_open_is_open_again(store: Store, desk: Desk) -> None:
+    visitor, switch = Visitor(store.new_secret()), Switch()
+    first = asked(desk, store, visitor, "night trains?", Talk(), switch)[-1].talk
+    at_desk.delete(store, visitor, first.conversation, switch)
+    back = at_desk.restore(store, visitor, first.conversation, switch)
+    assert back is not None
+    assert [one.question for one in back.exchanges] == ["night trains?"]
+    assert switch.opened == first.conversation
+    assert "data-restore" not in at_desk.listing(store, visitor, switch)
+    at_desk.delete(store, visitor, first.conversation, switch)
+    second = asked(desk, store, visitor, "suitcases?", Talk(), switch)[-1].talk
+    assert at_desk.restore(store, visitor, first.conversation, switch) is None  # another one is open by now
+    assert switch.opened == second.conversation
+    assert len(store.conversations(store.owner(visitor.secret))) == 2
+    switch.deleted = replace(switch.deleted, conversation=first.conversation, until=0.0)
+    assert "data-restore" not in at_desk.listing(store, visitor, switch)
 
 
 def test_the_list_says_why_it_is_empty(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,7 +27,8 @@ from tests.conftest import HOSTILE, SCREENS, ScriptedEngine, Served, sample_insi
 from tests.fakes import HashEmbedder, OpenReader, ScriptedWriter
 from tests.test_ui_browser import Inspect, focused, inspect, is_phone
 from tests.waiting import wait_for
-from ui.evaluation_desk import EvaluationDesk, is_alone, report_page
+from ui.caller import Caller
+from ui.evaluation_desk import VISITOR, EvaluationDesk, report_page
 from ui.evaluation_report import PATH, add_report
 from ui.evaluation_runs import Runs, results_folder
 from ui.evaluation_view import Filter, shown_rows
@@ -260,17 +261,44 @@ def test_others_see_nothing_of_a_persons_own_questions(
 
 
 @pytest.mark.parametrize(
-    ("address", "user", "alone"),
+    ("address", "user", "alone", "known"),
     [
-        ("127.0.0.1", None, True),
-        ("::1", "", True),
-        ("127.0.0.1", "ada", False),
-        ("10.0.0.7", None, False),
-        (None, None, False),
+        ("127.0.0.1", "", True, True),
+        ("::1", "", True, True),
+        ("127.0.0.1", "ada", False, True),
+        ("10.0.0.7", "ada", False, True),
+        ("10.0.0.7", "", False, False),
+        (None, "", False, False),  # behind a proxy
     ],
 )
-def test_who_is_alone(address: str | None, user: str | None, alone: bool) -> None:
-    assert is_alone(address, user) is alone
+def test_who_is_alone_and_who_is_known(address: str | None, user: str, alone: bool, known: bool) -> None:
+    assert (Caller(address, user).alone, Caller(address, user).known) == (alone, known)
+
+
+def test_who_only_comes_by_starts_and_stops_no_run(
+    scripted: ScriptedEngine, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shipped = QuestionSet("insightqa-dev", "InsightQA dev", tmp_path)
+    desk = EvaluationDesk(Desk(scripted), folder, lambda: {"insightqa-dev": shipped})
+    started: list[object] = []
+    stopped: list[object] = []
+    monkeypatch.setattr(desk.worker, "start", lambda *given: started.append(given))
+    monkeypatch.setattr(desk.worker, "stop", lambda: stopped.append(1))
+    visitor, user = desk.public(starts=False), desk.public()
+    assert visitor.start("insightqa-dev", 3).startswith(VISITOR)
+    visitor.stop()
+    assert (started, stopped) == ([], [])
+    assert VISITOR in visitor.start_panel()
+    assert "<form" not in visitor.start_panel()
+    assert NEW in visitor.listing()
+    for allowed in (desk, user):
+        assert allowed.start("insightqa-dev", 3) == ""
+        allowed.stop()
+        assert VISITOR not in allowed.start_panel()
+    assert (len(started), len(stopped)) == (2, 2)
+    desk.worker.progress = Progress("InsightQA dev", running=True, total=9)
+    assert "Stop the run" in user.start_panel()
+    assert "Stop the run" not in visitor.start_panel()
 
 
 def test_a_fault_of_ours_is_a_sentence(desk: EvaluationDesk, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -231,7 +231,7 @@ def test_an_answer_that_takes_too_long_is_stopped(scripted: "ScriptedEngine") ->
 def test_updates_are_coalesced(scripted: "ScriptedEngine") -> None:
     class Chatty:
         library = scripted.library
-        search, related, quoted = scripted.search, scripted.related, scripted.quoted
+        search, related, quoted, check_claim = scripted.search, scripted.related, scripted.quoted, scripted.check_claim
 
         def stream(
             self,
@@ -254,7 +254,7 @@ def test_updates_are_coalesced(scripted: "ScriptedEngine") -> None:
 def test_an_engine_that_breaks_off_is_a_fault(scripted: "ScriptedEngine", caplog: pytest.LogCaptureFixture) -> None:
     class Short:
         library = scripted.library
-        search, related, quoted = scripted.search, scripted.related, scripted.quoted
+        search, related, quoted, check_claim = scripted.search, scripted.related, scripted.quoted, scripted.check_claim
 
         def stream(
             self,

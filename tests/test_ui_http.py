@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from corpus.errors import UsageError
+from tests.waiting import wait_for
 
 if TYPE_CHECKING:
     from tests.conftest import ScriptedEngine, Served
@@ -138,6 +139,34 @@ def test_the_api_says_what_is_wrong_in_a_sentence(site: str) -> None:
     assert kind == "error"
     assert "2,001 characters" in str(payload)
     assert "Traceback" not in str(payload)
+
+
+def started(site: str) -> str:
+    """Where the answer to a question that never ends is waited for, once the model is at it."""
+    body = json.dumps({"data": ["hold", None, None]}).encode()
+    _, _, text = fetch(f"{site}gradio_api/call/ask", body, content_type="application/json")
+    return f"{site}gradio_api/call/ask/{json.loads(text)['event_id']}"
+
+
+def test_a_caller_who_leaves_frees_the_model(site: str, serve_page: "Served") -> None:
+    """Also in the middle of a prefill, when nothing comes."""
+    import httpx
+
+    with httpx.Client(timeout=5) as client, client.stream("GET", started(site)):
+        wait_for(lambda: serve_page.engine.running == 1, 3)
+    assert wait_for(lambda: serve_page.engine.running == 0, 3) < 0.5 + 0.5  # half a second, and some for a busy machine
+    assert call(site, "ask", "What moves on night trains?", None, None)[0] == "complete"
+
+
+def test_a_caller_who_never_comes_for_the_answer_frees_it_too(
+    site: str, serve_page: "Served", monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ui.endpoints.UNREAD", 0.2)
+    started(site)
+    wait_for(lambda: serve_page.engine.running == 1, 3)
+    wait_for(lambda: serve_page.engine.running == 0, 3)
+    monkeypatch.undo()
+    assert call(site, "ask", "What moves on night trains?", None, None)[0] == "complete"
 
 
 def test_only_the_two_calls_are_public(site: str) -> None:

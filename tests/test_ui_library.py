@@ -16,18 +16,19 @@ from corpus.browse import Selection
 from corpus.errors import UsageError
 from corpus.imports import Outcome, Planned
 from corpus.insight import Insight, make_insight
+from corpus.items import Problem
 from corpus.library import Library, open_library, own_library
-from corpus.readers import Problem
 from rag.config import Config
 from rag.datatypes import Status
 from rag.pipeline import Pipeline
-from tests.conftest import HOSTILE
+from tests.conftest import HOSTILE, sample_insights
 from tests.fakes import HashEmbedder, OpenReader, ScriptedWriter
 from tests.test_ui_render import Reading
 from ui import library_view as view
 from ui.inbox import HELD_BYTES, HELD_SECONDS, MAX_FILE, MAX_FILES, MAX_ITEMS, MAX_PASTE, Inbox
 from ui.library_desk import LibraryDesk, Shown, Turned
 from ui.library_view import Group, Rights, Shelf
+from ui.removals import KEPT, Removals
 
 if TYPE_CHECKING:
     from tests.conftest import ScriptedEngine
@@ -210,6 +211,22 @@ def test_an_insight_has_its_details_its_neighbours_and_what_can_be_done(desk: Li
     assert desk.insight("nobody") == desk.insight({"id": 1}) == desk.insight(None) == ""
 
 
+def test_a_near_duplicate_is_told_when_it_is_added_and_shown_with_the_insight(
+    desk: LibraryDesk, engine: Pipeline
+) -> None:
+    preview = desk.preview(
+        {"text": "Sourdough keeps longer, because acid slows mould; loaves from Harrow Mill lasted nine days!"}
+    )
+    assert "Nearly the same is there already: the two will be linked." in preview
+    assert "1 near-duplicate, linked to what is there already." in imported(desk, preview).page
+    (other,) = engine.library.linked(["s4"])["s4"]
+    html = desk.insight("s4")
+    also = html[html.index("Also saved as") : html.index("Related insights")]
+    assert shown_ids(also) == [other]
+    assert other not in shown_ids(html[html.index("Related insights") :])
+    assert "Also saved as" not in desk.insight("s1")
+
+
 def test_an_unusual_address_is_no_link() -> None:
     page = view.insight_page(make_insight("Rope.", url="javascript:alert(1)"), [], ALL)
     assert "href" not in page
@@ -227,7 +244,7 @@ def test_ask_about_this_makes_a_question(desk: LibraryDesk) -> None:
 def test_pasted_text_is_looked_at_before_anything_is_added(desk: LibraryDesk, engine: Pipeline) -> None:
     before = engine.library.revision()
     html = desk.preview({"text": NOTES})
-    assert "Pasted text, read as plain text." in html
+    assert "Pasted text, read as Plain text." in html
     assert "<strong>2</strong> new" in html
     assert "Add 2 insights" in html
     assert engine.library.revision() == before
@@ -269,7 +286,7 @@ def test_a_preview_tells_new_changed_duplicate_and_unreadable_each_with_why(desk
 
 def test_the_format_can_be_chosen_and_the_text_be_changed(desk: LibraryDesk) -> None:
     html = desk.preview({"text": "text\nOne.\nTwo.", "format": "text"})
-    assert "read as plain text" in html
+    assert "read as Plain text" in html
     tokens = tokens_of(html)
     again = desk.open({"page": "add", "tokens": tokens})
     assert ">text\nOne.\nTwo.</textarea>" in again
@@ -282,7 +299,7 @@ def test_files_are_taken_by_their_names_and_imported_together(desk: LibraryDesk,
         desk.accept("../../etc/table.csv", b"text,author\nRope shrinks.,Ida\n"),
     ]
     html = desk.preview({"tokens": tokens})
-    assert "more.txt, read as plain text. table.csv, read as a table." in html
+    assert "more.txt, read as Plain text. table.csv, read as CSV table." in html
     assert "etc" not in html
     imported(desk, html)
     last = engine.library.last_import()
@@ -291,10 +308,19 @@ def test_files_are_taken_by_their_names_and_imported_together(desk: LibraryDesk,
     assert "This is not held here any more." in desk.preview({"tokens": tokens})
 
 
+def test_an_export_of_a_known_app_is_seen_from_its_beginning(desk: LibraryDesk) -> None:
+    clipping = "A Book (Ann Lee)\n- Your Highlight on page 3 | Added on Monday, May 6, 2024\n\nIt rained.\n==========\n"
+    html = desk.preview({"tokens": [desk.accept("My Clippings.txt", clipping.encode())]})
+    assert "My Clippings.txt, read as Kindle clippings." in html
+    assert "p. 3" in html
+    assert "Pasted text, read as Kindle clippings." in desk.preview({"text": clipping})
+    assert "read as Plain text" in desk.preview({"text": clipping, "format": "text"})
+
+
 @pytest.mark.parametrize(
     ("name", "data", "sentence"),
     [
-        ("page.html", b"<p>x</p>", "page.html has a name that tells no known format"),
+        ("page.xyz", b"<p>x</p>", "page.xyz has a name that tells no known format"),
         ("", b"x", "This file has a name that tells no known format"),
         (None, b"x", "This file has a name"),
         ("big.txt", b"x" * (MAX_FILE + 1), "big.txt has 5.0 MB, more than 5."),
@@ -479,6 +505,57 @@ def test_a_deleted_insight_is_found_no_more(desk: LibraryDesk, engine: Pipeline)
     assert "Deleted" in turned.page
     assert engine.search("suitcases on a sleeper", 1)[0].insight.insight_id != "s2"
     assert "isn&#39;t here any more" in desk.open({"page": "edit", "id": "s2"})
+
+
+def token_of(turned: Turned) -> str:
+    found = re.search(r'data-do="restore" data-of="([^"]+)"', turned.page)
+    assert found is not None
+    return found[1]
+
+
+@pytest.mark.parametrize("insight_id", ["s1", "s3", "odd"])
+def test_a_deletion_is_undone_with_what_was_edited(desk: LibraryDesk, engine: Pipeline, insight_id: str) -> None:
+    library = engine.library
+    odd = make_insight("Odd.", insight_id="odd", date="May 2024", tags=["a, b", "#c"])
+    library.add([odd])
+    library.edit("odd", {"text": "Odder.", "tags": ["##d", "e, f"]})
+    before = library.get(insight_id)
+    assert before is not None
+    told = library.told(insight_id)
+    turned = desk.change({"act": "delete", "id": insight_id})
+    assert library.get(insight_id) is None
+    back = desk.change({"act": "restore", "token": token_of(turned)})
+    assert back.changed
+    assert f'data-id="{insight_id}"' in back.page
+    assert library.get(insight_id) == before
+    assert library.told(insight_id) == told
+    assert engine.search(before.text, 1)[0].insight.insight_id == insight_id
+    assert "brought back any more" in desk.change({"act": "restore", "token": token_of(turned)}).page
+    again = list(library.preview([told or before]))  # its source, once more
+    assert again[0].outcome.value == "unchanged"
+
+
+def test_what_can_not_be_brought_back_says_why(desk: LibraryDesk, engine: Pipeline) -> None:
+    token = token_of(desk.change({"act": "delete", "id": "s4"}))
+    assert "restore" not in desk.change({"act": "delete", "id": "s4"}).page  # it is gone already
+    engine.library.add([make_insight(sample_insights()[3].text, insight_id="other")])
+    assert "come back already" in desk.change({"act": "restore", "token": token}).page
+    for odd in (None, "", 7, ["x"], "x" * 500):
+        assert "brought back any more" in desk.change({"act": "restore", "token": odd}).page
+    locked = LibraryDesk(engine, changes=False)
+    assert "can&#39;t be changed here" in locked.change({"act": "restore", "token": token}).page
+
+
+def test_a_deletion_is_held_for_a_while_and_for_its_library(engine: Pipeline, tmp_path: Path) -> None:
+    clock = [0.0]
+    removals = Removals(lambda: clock[0])
+    token = removals.remove(engine.library, "s3")
+    with open_library(tmp_path / "other.db", create=True) as other, pytest.raises(UsageError, match="any more"):
+        removals.bring_back(other, token)
+    clock[0] = KEPT + 1
+    with pytest.raises(UsageError, match="any more"):
+        removals.bring_back(engine.library, token)
+    assert removals.remove(engine.library, "nobody") == ""
 
 
 def test_the_last_import_is_undone_after_it_was_shown(desk: LibraryDesk, engine: Pipeline) -> None:

@@ -146,6 +146,12 @@ def test_read_edit_ask_about_and_delete(shelf: "Page", inspect: Inspect) -> None
     inspect(shelf, "l8-delete")
     shelf.click("[data-do='delete']")
     shelf.wait_for_selector("#fn-insight h2 >> text=Deleted")
+    inspect(shelf, "l9-deleted")
+    shelf.click("[data-do='restore']")
+    shelf.wait_for_selector("#fn-insight h2 >> text=On rails")
+    shelf.click("#fn-insight [data-do='sure']")
+    shelf.click("[data-do='delete']")
+    shelf.wait_for_selector("#fn-insight h2 >> text=Deleted")
     back_to_list(shelf)
     shelf.wait_for_selector(".fn-count >> text=5 insights")
     assert "s1" not in rows(shelf)
@@ -155,10 +161,10 @@ def test_read_edit_ask_about_and_delete(shelf: "Page", inspect: Inspect) -> None
 def test_files_come_in_and_all_insights_go_out(shelf: "Page", tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text(NOTES)
     (tmp_path / "more.csv").write_text("text,author\nRope shrinks when wet.,Ida\n")
-    (tmp_path / "page.html").write_text("<p>x</p>")
+    (tmp_path / "page.xyz").write_text("<p>x</p>")
     shelf.click("[data-open='add']")
-    shelf.set_input_files("#fn-file", tmp_path / "page.html")
-    shelf.wait_for_selector("#fn-add-problem >> text=page.html has a name that tells no known format")
+    shelf.set_input_files("#fn-file", tmp_path / "page.xyz")
+    shelf.wait_for_selector("#fn-add-problem >> text=page.xyz has a name that tells no known format")
     shelf.set_input_files("#fn-file", [tmp_path / "notes.txt", tmp_path / "more.csv"])
     shelf.wait_for_selector(".fn-tally >> text=3 new")
     shelf.click("[data-do='import']")
@@ -183,7 +189,7 @@ def test_from_the_shipped_insights_to_ones_own_and_an_answer(
         page.wait_for_selector("#fn-insight .fn-text")
         assert page.locator("[data-open='edit']").count() == 0
         page.click("[data-open='add']")
-        page.fill("#fn-paste", NOTES)
+        page.fill("#fn-paste", f"{NOTES}\n\nIn 1910 Ottavia Brandt steered one over Lindow.")
         page.click("[data-do='preview']")
         page.click("[data-do='import']")
         page.wait_for_selector("#fn-insight >> text=Your library is now the one that is asked")
@@ -193,11 +199,12 @@ def test_from_the_shipped_insights_to_ones_own_and_an_answer(
         assert "zeppelins" in page.inner_text("#fn-thread .fn-answer")
         page.click("#fn-new")
         page.wait_for_selector(".fn-turn", state="detached")
-        assert not page.locator(".fn-example").first.is_visible()  # they were made of the shipped insights
+        page.wait_for_selector(".fn-example:visible >> text=Ottavia Brandt")  # made of the new ones, without a restart
         page.reload()
         page.wait_for_selector("#fn-voice", state="attached")
-        page.wait_for_selector(".fn-brand >> text=Asking 2 insights")
-        assert page.locator(".fn-example:visible").count() == 0
+        page.wait_for_selector(".fn-brand >> text=Asking 3 insights")
+        page.wait_for_selector(".fn-example:visible >> text=Ottavia Brandt")
+        assert page.locator(".fn-example >> text=What is asked at first?").count() == 0
 
 
 def sent(url: str, data: bytes | None = None, **headers: str) -> tuple[int, dict[str, str], bytes]:
@@ -218,7 +225,7 @@ def test_the_two_routes_and_their_limits(serve: Serve) -> None:
     assert (status, len(token)) == (200, 24)
     for path in (f"library/upload/{token}", f"library/{token}", f"gradio_api/file={token}"):
         assert sent(site + path)[0] == 404  # nothing that came in goes out
-    assert sent(upload, b"x", x_file_name="page.html")[0] == 400
+    assert sent(upload, b"x", x_file_name="page.exe")[0] == 400
     assert sent(upload, b"x")[0] == 400
     with socket.create_connection(("127.0.0.1", int(site.split(":")[-1].strip("/")))) as client:
         announced = "POST /library/upload HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5000001\r\n\r\n"

@@ -103,6 +103,34 @@ def test_labels_do_not_overlap_and_stay_inside(regions: list[tuple[str, float, f
                 assert apart, (one, other)
 
 
+@given(
+    st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), max_size=12),
+    st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=1, max_size=6),
+)
+def test_no_label_covers_a_source_of_the_answer(
+    regions: list[tuple[float, float]], sources: list[tuple[float, float]]
+) -> None:
+    lit = [Point(f"i{n}", x, y, 0) for n, (x, y) in enumerate(sources)]
+    found = Map("r", tuple(lit), tuple(Region(("one", "other", "third"), 9, x, y) for x, y in [*regions, (0.5, 0.5)]))
+    for size, radius in ((map_view.SMALL, 31.5), (map_view.LARGE, 18.5)):  # as map.css draws them
+        for label in place_labels(found, Area(), dict.fromkeys(range(len(found.regions)), 9), size, 3, lit):
+            left, top, right, bottom = label.box
+            for point in lit:
+                x, y = map_view._unit(Area(), point.x, point.y)
+                away = max(left - x, x - right, top - y, y - bottom)
+                assert away >= radius, (label, point)
+
+
+def test_where_points_are_few_a_label_stands_beside_them() -> None:
+    points = tuple(Point(f"i{n}", 0.4 + 0.05 * n, 0.5, 0) for n in range(5))
+    found = Map("r", points, (Region(("bread", "ovens"), 5, 0.5, 0.5),))
+    (beside,) = place_labels(found, Area(), {0: 5}, map_view.LARGE, 3, (), points)
+    (upon,) = place_labels(found, Area(), {0: 5}, map_view.LARGE)
+    assert upon.y == map_view._unit(Area(), 0.5, 0.5)[1]
+    assert beside.text == upon.text == "bread · ovens"
+    assert abs(beside.y - upon.y) > map_view.LARGE
+
+
 def test_hostile_text_stays_text() -> None:
     found = Map("r", (Point("x\"'><1", 0.5, 0.5, 0),), (Region((HOSTILE,), 1, 0.5, 0.5),))
     html = draw(found, {"x\"'><1": map_view.name_of(make_insight(HOSTILE, title=HOSTILE))})
@@ -211,6 +239,16 @@ def test_a_group_is_opened_and_the_sources_are_lit(tab: "Page", inspect: Inspect
     tab.wait_for_selector("circle.fn-lit >> nth=1")
     assert tab.locator("circle.fn-lit").count() == 2
     assert sorted(tab.locator(".fn-map-number").all_text_contents()) == ["1", "2"]
+    covered = """() => {
+        const boxes = (css) => [...document.querySelectorAll(css)].map((node) => node.getBoundingClientRect());
+        const names = boxes('.fn-labels text').filter((box) => box.width);
+        const apart = (a, b) => a.right <= b.left || b.right <= a.left || a.bottom <= b.top || b.bottom <= a.top;
+        const under = [...boxes('circle.fn-lit'), ...names];
+        return [names.length, names.some((a) => under.some((b) => a !== b && !apart(a, b)))];
+    }"""
+    count, is_covered = tab.evaluate(covered)
+    assert count > 1
+    assert not is_covered
     inspect(tab, "o-map-lit")
     tab.click(".fn-map-region >> nth=0")
     tab.wait_for_selector(".fn-map-whole")

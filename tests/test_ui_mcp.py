@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from mcp import Client
 
 QUICK = Limits(heartbeat=0.05, between_updates=0.0)
-TOOLS = ["ask", "search", "get_insight", "related"]
+TOOLS = ["ask", "search", "get_insight", "related", "check_claim"]
 # The server as `footnoted mcp` runs it, over a fake that prints, as models do.
 STDIO = """
 import os
@@ -121,10 +121,11 @@ def test_http_answers_old_clients_and_new_ones(url: str, engine: ScriptedEngine,
             ("search", {"query": "heat", "k": 2}),
             ("get_insight", {"insight_id": "s2"}),
             ("related", {"insight_id": "s1", "k": 1}),
+            ("check_claim", {"claim": "Night trains move parcels.", "k": 3}),
         ]
         return [await client.call_tool(name, given, progress_callback=progress) for name, given in calls]
 
-    asked, found, whole, near = talk(url, act, mode=mode)
+    asked, found, whole, near, checked = talk(url, act, mode=mode)
     assert text_of(asked).splitlines()[2] == "Sources:"
     assert asked.structured_content["citations"][1]["insight_id"] == "s2"
     assert [row["insight_id"] for row in found.structured_content["insights"]] == ["s3", "s4"]
@@ -132,7 +133,9 @@ def test_http_answers_old_clients_and_new_ones(url: str, engine: ScriptedEngine,
     assert whole.structured_content["date"] == "2024-05-01"
     assert text_of(whole).endswith("on one sleeper. — Tracks, 2024-05-01")
     assert [row["insight_id"] for row in near.structured_content["insights"]] == ["s2"]
-    assert not any(result.is_error for result in (asked, found, whole, near))
+    assert [row["stance"] for row in checked.structured_content["stands"]] == ["supports", "disagrees", "silent"]
+    assert text_of(checked).splitlines()[2].startswith("Tracks disagrees: “")
+    assert not any(result.is_error for result in (asked, found, whole, near, checked))
     assert told[0] == PHASES[Phase.SEARCHING]
     assert set(told) <= set(PHASES.values())
 
@@ -155,7 +158,7 @@ def test_the_tools_say_what_they_do_and_only_read(url: str) -> None:
             assert given["description"], (tool.name, name)
     ask = listed.tools[0]
     assert ask.input_schema["required"] == ["question"]
-    assert set(ask.output_schema["properties"]) == {"status", "claims", "citations", "nearest"}
+    assert set(ask.output_schema["properties"]) == {"status", "filters", "claims", "citations", "nearest"}
 
 
 @pytest.mark.parametrize(
@@ -169,6 +172,7 @@ def test_the_tools_say_what_they_do_and_only_read(url: str) -> None:
         ("search", {"query": "broken"}, "The embedder doesn't answer."),
         ("get_insight", {"insight_id": "nobody"}, "No insight has this id. Search for it"),
         ("related", {"insight_id": "nobody"}, "No insight has this id."),
+        ("check_claim", {"claim": " "}, "There is no question yet."),
     ],
 )
 def test_what_goes_wrong_is_told_in_a_sentence(url: str, tool: str, given: dict[str, Any], says: str) -> None:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from corpus.filters import Filter
-from rag.datatypes import Answer, Citation, Claim, Evidence, Status, Turn, Verdict
+from rag.datatypes import Answer, Citation, Claim, Evidence, Status, Trace, Turn, Verdict
 from tests.conftest import ScriptedEngine, sample_insights
 from tests.serving import served
 from tests.waiting import wait_for
@@ -173,6 +173,16 @@ def test_a_refusal_names_the_nearest(scripted: ScriptedEngine) -> None:
     assert lines[2].startswith("- Night trains fill with tourists")
     assert lines[2].endswith(" — Tracks, 2024-05-01")
     assert reply.text(replace(answer, nearest=())) == "Not in your insights."
+
+
+def test_a_filter_that_was_read_from_the_question_is_told(scripted: ScriptedEngine, done: Answer) -> None:
+    trace = Trace(filters=("source=Tracks", "since=2024"), among=3)
+    answer = replace(done, trace=trace)
+    assert "[1][2]\n\nAsked of 3 only: source Tracks, since 2024.\n\nSources:" in reply.text(answer)
+    assert reply.extension(answer)["filters"] == ["source=Tracks", "since=2024"]
+    assert reply.extension(done)["filters"] == []
+    refused = Answer("Why?", Status.NOT_IN_LIBRARY, trace=replace(trace, among=0))
+    assert reply.text(refused) == "Not in your insights. No insight meets the filter: source Tracks, since 2024."
 
 
 def test_a_sentence_is_ready_once_its_passage_is_done_with(scripted: ScriptedEngine) -> None:

@@ -269,12 +269,38 @@ def test_wrong_passwords_make_the_next_one_wait_longer_and_longer() -> None:
     assert slow.wait("elsewhere", "someone") == 0
     assert slow.wait("elsewhere", "eve") == CAPS["name"]  # her owner, from elsewhere, isn't locked out for long
     slow.passed("here", "eve")
+    assert slow.wait("elsewhere", "eve") == 0
+    assert slow.wait("here", "eve") == 1  # for what was guessed at ada's
+    clock.time += 1
+    slow.passed("here", "ada")
     assert slow.wait("here", "eve") == 0
     for _ in range(FREE):
         slow.failed("there", "ada")
     assert slow.wait("there", "zoe") > 0
     clock.time += FORGOTTEN + 1
     assert slow.wait("there", "zoe") == 0
+
+
+def test_logging_in_with_a_name_of_ones_own_buys_no_guesses_at_others() -> None:
+    clock = Clock()
+    slow = Slowdown(clock)
+    waited = 0.0
+    for _ in range(30):
+        wait = slow.wait("here", "ada")
+        waited += wait
+        clock.time += wait
+        slow.failed("here", "ada")
+        slow.passed("here", "mallory")
+    assert waited > 10 * CAPS["client"]
+
+
+def test_who_mistypes_their_own_password_is_forgiven() -> None:
+    slow = Slowdown(Clock())
+    for _ in range(3):
+        for _ in range(FREE - 1):
+            slow.failed("here", "ada")
+        assert slow.wait("here", "ada") == 0
+        slow.passed("here", "ada")
 
 
 # ------------------------------------------------------------------------------------------------- the middleware

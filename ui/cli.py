@@ -9,8 +9,8 @@ import io
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable, Sequence
-from itertools import chain
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -81,14 +81,17 @@ def build_parser() -> argparse.ArgumentParser:
         add_report_arguments,
         add_show_arguments,
     )
+    from ui.bench_cli import add_bench_commands
     from ui.filter_cli import add_filter_arguments
+    from ui.finding_cli import add_arguments as add_finding_arguments
     from ui.user_cli import add_user_commands
 
+    which = "a library's file, postgresql://…, or demo: the insights that ship"
     where = argparse.ArgumentParser(add_help=False)
-    where.add_argument("--library", metavar="PATH", help="a library's file, or demo: the insights that ship")
+    where.add_argument("--library", metavar="PATH", help=which)
     common = argparse.ArgumentParser(add_help=False)
     group = common.add_argument_group("which insights, which models")
-    group.add_argument("--library", metavar="PATH", help="a library's file, or demo: the insights that ship")
+    group.add_argument("--library", metavar="PATH", help=which)
     group.add_argument("--config", type=Path, metavar="FILE", help="settings in TOML (default: ./footnoted.toml)")
     group.add_argument(
         "--writer", metavar="MODEL", help="a chat model (name, folder, hub id), openai:MODEL@URL, or quote"
@@ -112,21 +115,29 @@ def build_parser() -> argparse.ArgumentParser:
     ask.add_argument("--json", action="store_true", help="print the whole record as JSON")
     add_filter_arguments(ask)
 
-    search = command("search", run_search, "list the insights nearest to some words")
-    search.add_argument("query")
-    search.add_argument("-k", type=int, default=5, metavar="N", help="how many (default 5)")
-    search.add_argument("--json", action="store_true", help="one JSON object a line")
-    add_filter_arguments(search)
+    add_finding_arguments(
+        command("search", run_search, "list the insights nearest to some words"),
+        command("related", run_related, "list the insights nearest to one of them"),
+        command("claim", run_claim, "say which insights support a claim, and which disagree"),
+    )
 
-    library = commands.add_parser("library", help="add, list, edit, export or remove insights")
+    library = commands.add_parser("library", help="add, list, edit, export, back up or remove insights")
     actions = library.add_subparsers(title="actions", required=True, metavar="ACTION")
     add = actions.add_parser("add", help="add the insights of files and folders", parents=[common])
     add.add_argument("paths", nargs="+", type=Path, metavar="PATH")
+    add.add_argument("--as", dest="format", metavar="FORMAT", help="csv, kindle, … (default: seen from the file)")
     add.add_argument(
-        "--as", dest="format", metavar="FORMAT", help="text, markdown, jsonl, json or csv (default: by suffix)"
+        "--map", action="append", default=[], metavar="FIELD=COLUMN,…", help="which columns or keys to take"
     )
     add.add_argument("--dry-run", action="store_true", help="only say what would become of each item; write nothing")
+    add.add_argument("--workers", metavar="W", help="embed on a cluster: ray, or ray://HOST:PORT (see docs/scale.md)")
+    gone = "remove what an earlier import of the same paths brought and they don't hold any more"
+    add.add_argument("--prune", action="store_true", help=gone)
     add.set_defaults(run=run_add)
+    watch = actions.add_parser("watch", help="keep the library in step with a folder", parents=[common])
+    watch.add_argument("folder", type=Path, metavar="FOLDER")
+    watch.add_argument("--prune", action="store_true", help="remove what the folder doesn't hold any more")
+    watch.set_defaults(run=run_watch)
     undo = actions.add_parser("undo", help="take the last import back", parents=[where])
     undo.set_defaults(run=run_undo)
     listing = actions.add_parser("list", help="list the insights", parents=[common])
@@ -141,10 +152,26 @@ def build_parser() -> argparse.ArgumentParser:
     edit.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="title, author, tags, text, …")
     edit.set_defaults(run=run_edit)
     export = actions.add_parser("export", help="write all insights to a file", parents=[where])
-    export.add_argument("file", metavar="FILE", help="ends in .jsonl, .csv or .md; - is standard output")
-    export.add_argument("--as", dest="format", metavar="FORMAT", help="jsonl, csv or markdown (default: by suffix)")
+    ends = "ends in .jsonl, .csv, .md, .bib or .anki.txt; - is standard output"
+    export.add_argument("file", metavar="FILE", help=ends)
+    forms = "jsonl, csv, markdown, bibtex or anki (default: by suffix)"
+    export.add_argument("--as", dest="format", metavar="FORMAT", help=forms)
     export.add_argument("--replace", action="store_true", help="replace a file that is there already")
     export.set_defaults(run=run_export)
+    backup = actions.add_parser("backup", help="copy the library into one file, while it is in use", parents=[where])
+    backup.add_argument("file", type=Path, metavar="FILE")
+    backup.add_argument("--without-vectors", action="store_true", help="a fraction of the size; they are made again")
+    backup.add_argument("--replace", action="store_true", help="replace a file that is there already")
+    backup.set_defaults(run=run_backup)
+    text = "copy a library from a file to a PostgreSQL server, or back"
+    migrate = actions.add_parser("migrate", help=text, description=text)
+    migrate.add_argument("source", metavar="SOURCE", help="a library's file or address")
+    migrate.add_argument("target", metavar="TARGET", help="where nothing is yet; what was broken off goes on")
+    migrate.set_defaults(run=run_migrate)
+    text = "put a backup in the place of what the library holds"
+    restore = actions.add_parser("restore", help=text, parents=[common])
+    restore.add_argument("file", type=Path, metavar="FILE")
+    restore.set_defaults(run=run_restore)
 
     serve = command("serve", run_serve, "open the page in the browser")
     serve.add_argument(
@@ -158,8 +185,11 @@ def build_parser() -> argparse.ArgumentParser:
     serve.add_argument("--address", default="", metavar="URL", help="the page's address, if a proxy stands before it")
     command("mcp", run_mcp, "an MCP server on standard input and output, for assistants")
     add_user_commands(commands)
+    add_bench_commands(commands)
 
-    command("doctor", run_doctor, "check the models, the library and the disk")
+    doctor = command("doctor", run_doctor, "check the models, the library and the disk")
+    doctor.add_argument("--fix", action="store_true", help="mend what can be mended; never deletes an insight")
+    doctor.add_argument("--auth", type=Path, metavar="FILE", help="the users that the page is served with, too")
     evaluate = commands.add_parser("eval", help="measure how good the answers are")
     runs = evaluate.add_subparsers(title="actions", required=True, metavar="ACTION")
     run = runs.add_parser("run", help="ask questions with known answers and report the measures")
@@ -218,27 +248,49 @@ def run_ask(options: Options) -> int:
 
 def run_search(options: Options) -> int:
     """List the nearest insights."""
+    from rag.pipeline import checked_question
+    from ui.filter_cli import filter_given
+    from ui.finding_cli import checked_count, write_hits
+
+    filters, count = filter_given(options), checked_count(options)
+    query = checked_question(options.query, _config(options).max_question)
+    with _reading(options) as pipeline:
+        hits = pipeline.search(query, count, filters, diverse=options.diverse)
+        return write_hits(hits, pipeline.library.name, as_json=options.json)
+
+
+def run_related(options: Options) -> int:
+    """List an insight's neighbours."""
+    from ui.finding_cli import checked_count, related
+
+    count = checked_count(options)
+    with _reading(options) as pipeline:
+        return related(pipeline, options.id, count, as_json=options.json)
+
+
+def run_claim(options: Options) -> int:
+    """Say where the nearest insights stand on a claim."""
+    from rag.pipeline import checked_question
+    from ui.filter_cli import filter_given
+    from ui.finding_cli import checked_count, write_stands
+
+    filters, count = filter_given(options), checked_count(options)
+    claim = checked_question(options.claim, _config(options).max_question)
+    with _reading(options) as pipeline:
+        return write_stands(pipeline.check_claim(claim, count, filters), as_json=options.json)
+
+
+@contextmanager
+def _reading(options: Options) -> "Iterator[Pipeline]":
+    """The pipeline without its writer, which would take seconds to load: nothing is worded."""
     from dataclasses import replace
 
-    from rag.pipeline import checked_question
     from ui import terminal
-    from ui.filter_cli import filter_given
-    from ui.record import hit_record
 
-    config, filters = _config(options), filter_given(options)
-    if options.k < 1:
-        raise UsageError(f"-k can't be {options.k}.", "Give it 1 or more.")
-    query = checked_question(options.query, config.max_question)
-    # Nothing is worded here, and a writer would take seconds to load.
-    config = replace(config, writer="quote")
     with _library(options) as library:
         with terminal.progress() as report:
-            hits = _pipeline(library, config, report).search(query, options.k, filters)
-        if options.json:
-            _write_lines(map(hit_record, hits))
-        else:
-            terminal.show_hits(hits, library.name)
-    return 0 if hits else NOT_IN_LIBRARY
+            pipeline = _pipeline(library, replace(_config(options), writer="quote"), report)
+        yield pipeline
 
 
 def _write_lines(records: Iterable[dict[str, Any]]) -> None:
@@ -249,33 +301,49 @@ def _write_lines(records: Iterable[dict[str, Any]]) -> None:
 
 def run_add(options: Options) -> int:
     """Read the files, store what is new, embed it, and say what happened to every item."""
-    from corpus.insight import Insight
-    from corpus.readers import Problem, read_paths
+    from functools import partial
+
+    from corpus.formats.columns import columns_given
+    from rag.pgvector import embed_as_stored
+    from rag.workers import named_workers
+    from ui.import_cli import Adding, add, embed_all, try_out
+
+    config = _config(options)
+    adding = Adding(options.paths, options.format, columns_given(options.map), options.prune)
+    if options.dry_run:
+        return try_out(adding, _library_name(options))
+
+    def open_own() -> "Library":
+        library = _library(options, create=True)
+        if not options.workers:
+            embed_as_stored(library, config.embedder)
+        return library
+
+    return add(
+        adding,
+        open_own,
+        partial(embed_all, config.embedder),
+        lambda: named_workers(options.workers, config.embedder) if options.workers else None,
+    )
+
+
+def run_watch(options: Options) -> int:
+    """Keep the library in step with a folder until Ctrl-C."""
+    from functools import cache
+
     from rag.embed import open_embedder
     from rag.index import open_index
     from ui import terminal
+    from ui.watch_cli import watch
 
     config = _config(options)
-    items = read_paths(options.paths, options.format)
-    if options.dry_run:
-        from ui.library_cli import dry_run
+    embedder = cache(open_embedder)  # loaded when something has to be embedded, and kept
 
-        return dry_run(items, _library_name(options))
-    problems: list[Problem] = []
-    for first in items:
-        if isinstance(first, Insight):
-            break
-        problems.append(first)
-    else:  # then no library is made: an empty one would take the place of the insights that ship
-        terminal.show_problems(problems)
-        raise UsageError("Nothing was added.", "Mend or leave out what is named above, then add it again.")
-    with _library(options, create=True) as library:
-        result = library.add(chain(problems, [first], items), origin=", ".join(map(str, options.paths)))
-        terminal.show_report(result, library)
-        if result.new or result.changed:
-            with terminal.progress() as report:
-                open_index(library, open_embedder(config.embedder, report), report=report)
-    return 0
+    def embed(library: "Library") -> None:
+        with terminal.progress() as report:
+            open_index(library, embedder(config.embedder, report), report=report)
+
+    return watch(options.folder, lambda: _library(options, create=True), embed, prune=options.prune)
 
 
 def run_list(options: Options) -> int:
@@ -329,6 +397,28 @@ def run_export(options: Options) -> int:
         return export(library, options.file, options.format, replace=options.replace)
 
 
+def run_backup(options: Options) -> int:
+    """Copy the library into one file."""
+    from ui.library_cli import backup
+
+    with _library(options) as library:
+        return backup(library, options.file, vectors=not options.without_vectors, replace=options.replace)
+
+
+def run_restore(options: Options) -> int:
+    """Put a backup in the place of what the library holds."""
+    from ui.library_cli import restore
+
+    return restore(_library_name(options), options.file, _config(options))
+
+
+def run_migrate(options: Options) -> int:
+    """Copy a library into one of another kind."""
+    from ui.library_cli import migrate
+
+    return migrate(options.source, options.target)
+
+
 def run_serve(options: Options) -> int:
     """Load everything, then serve the page until Ctrl-C."""
     from ui import terminal
@@ -348,22 +438,23 @@ def run_serve(options: Options) -> int:
     check_port(options.host, options.port)
     with _library(options) as library:
         with terminal.progress() as report:
-            pipeline = _pipeline(library, _config(options), report)
+            pipeline, changing = _serving(library, _config(options), report)
         shown = examples(library, checking(pipeline.quoted))
         host = f"[{options.host}]" if ":" in options.host else options.host
         sys.stdout.write(f"The page is at http://{host}:{options.port}/ (Ctrl-C ends it).\n")
         sys.stdout.flush()
-        serve(
-            pipeline,
-            options.host,
-            options.port,
-            shown,
-            open_browser=not options.no_browser,
-            auth=options.auth,
-            without_auth=options.without_auth,
-            mcp=options.mcp,
-            address=options.address,
-        )
+        with changing:
+            serve(
+                pipeline,
+                options.host,
+                options.port,
+                shown,
+                open_browser=not options.no_browser,
+                auth=options.auth,
+                without_auth=options.without_auth,
+                mcp=options.mcp,
+                address=options.address,
+            )
     return 0
 
 
@@ -378,8 +469,9 @@ def run_mcp(options: Options) -> int:
         library = _library(options)
     with library:
         with stdout_is_stderr(), terminal.progress() as report:
-            pipeline = _pipeline(library, _config(options), report)
-        serve_stdio(Desk(pipeline))
+            pipeline, changing = _serving(library, _config(options), report)
+        with changing:
+            serve_stdio(Desk(pipeline))
     return 0
 
 
@@ -437,9 +529,10 @@ def run_doctor(options: Options) -> int:
     from ui.doctor import examine
 
     healthy = True
-    for finding in examine(options.library, _config(options)):
+    for finding in examine(options.library, _config(options), fix=options.fix, auth=options.auth):
         healthy &= finding.ok
-        sys.stdout.write(f"{'ok  ' if finding.ok else 'FAIL'} {finding.part}: {finding.text}\n")
+        sys.stdout.write(f"{finding.line}\n")
+        sys.stdout.flush()
     return 0 if healthy else FAULT
 
 
@@ -477,6 +570,17 @@ def _pipeline(library: "Library", config: "Config", report: Callable[[str, int, 
     if not library.count():
         raise UsageError(f"The library {library.name} is empty.", "Add insights to it: footnoted library add FILE")
     return open_pipeline(library, config, report)
+
+
+def _serving(
+    library: "Library", config: "Config", report: Callable[[str, int, int], None]
+) -> "tuple[Pipeline, AbstractContextManager[object]]":
+    """The pipeline, and what is to be entered while it serves: it may have to change over to another embedder."""
+    from rag.changeover import before_changeover, changing_over
+
+    before = before_changeover(library, config, report)
+    pipeline = _pipeline(library, before or config, report)
+    return pipeline, changing_over(pipeline, config) if before else nullcontext()
 
 
 if __name__ == "__main__":

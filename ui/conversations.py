@@ -16,7 +16,7 @@ import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from corpus.database import between, retried
@@ -32,6 +32,7 @@ BUSY_SECONDS = 5.0
 MAX_TITLE = 120  # characters
 MAX_WORDS = 12  # of a search
 LISTED = 200  # conversations in a list; older ones are found by searching
+KEPT = timedelta(minutes=10)  # how long a deleted one can be brought back
 
 UNREADABLE = "This answer was saved by another version of Footnoted and can't be shown. Ask again."
 
@@ -60,6 +61,8 @@ VERSIONS = (
             UNIQUE (conversation, key)
         )""",
     ),
+    # When it was deleted: for a while that can be undone.
+    ("ALTER TABLE conversations ADD COLUMN deleted TEXT NOT NULL DEFAULT ''",),
 )
 SETTINGS = ("PRAGMA foreign_keys = ON", "PRAGMA secure_delete = ON")  # what is deleted is gone from the file, too
 
@@ -100,6 +103,20 @@ def default_path() -> Path:
     """Where conversations are kept: FOOTNOTED_CONVERSATIONS if that is set, else beside the person's own library."""
     chosen = os.environ.get("FOOTNOTED_CONVERSATIONS", "").strip()
     return Path(chosen).expanduser() if chosen else data_dir() / "conversations.db"
+
+
+def look_at(path: Path) -> int:
+    """How many conversations a file holds, once all of it has been read; nothing is changed. Raises LibraryError."""
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_SECONDS)) as db:
+            if not _version(db):
+                return 0
+            (said,) = db.execute("PRAGMA integrity_check(1)").fetchone()
+            if said != "ok":
+                raise LibraryError(f"{path} is damaged: {said}.", "Move it away, and a new one is made.")
+            return int(db.execute("SELECT count(*) FROM conversations").fetchone()[0])
+    except sqlite3.Error as error:
+        raise LibraryError(f"{path}: {_in_words(error).problem}", _in_words(error).remedy) from error
 
 
 def new_key() -> str:
@@ -153,7 +170,8 @@ class Store:
         now = self._now().isoformat()
         rows = [(key, now, _storable(e.question), _words(e), encode(e)) for key, e in exchanges]
         with self._opened() as db, between(db, "BEGIN IMMEDIATE"):
-            found = db.execute("SELECT number FROM conversations WHERE id = ? AND owner = ?", (conversation, owner))
+            there = "SELECT number FROM conversations WHERE id = ? AND owner = ? AND deleted = ''"
+            found = db.execute(there, (conversation, owner))
             number = next((number for (number,) in found), None)
             if number is None:
                 conversation = new_key()
@@ -179,7 +197,8 @@ class Store:
         held = """ AND (instr(fold(title), ?)
             OR EXISTS (SELECT 1 FROM exchanges WHERE conversation = c.number AND instr(words, ?)))"""
         query = f"""SELECT id, title, updated, (SELECT count(*) FROM exchanges WHERE conversation = c.number)
-            FROM conversations c WHERE owner = ?{held * len(sought)} ORDER BY updated DESC, number DESC LIMIT ?"""
+            FROM conversations c WHERE owner = ? AND deleted = ''{held * len(sought)}
+            ORDER BY updated DESC, number DESC LIMIT ?"""
         doubled = [word for word in sought for _ in range(2)]
         with self._opened() as db:
             rows = db.execute(query, (owner, *doubled, limit)).fetchall()
@@ -191,7 +210,7 @@ class Store:
             return None
         with self._opened() as db, between(db, "BEGIN"):  # both queries see the same state
             row = db.execute(
-                "SELECT number, title, created, updated FROM conversations WHERE id = ? AND owner = ?",
+                "SELECT number, title, created, updated FROM conversations WHERE id = ? AND owner = ? AND deleted = ''",
                 (conversation, owner),
             ).fetchone()
             if row is None:
@@ -211,12 +230,34 @@ class Store:
         """Give it another title (on one line, at most MAX_TITLE characters); whether that was done."""
         title = one_line(title)[:MAX_TITLE].strip()
         return bool(title) and self._change(
-            "UPDATE conversations SET title = ? WHERE id = ? AND owner = ?", (title, conversation, owner)
+            "UPDATE conversations SET title = ? WHERE id = ? AND owner = ? AND deleted = ''",
+            (title, conversation, owner),
         )
 
     def delete(self, owner: str, conversation: str) -> bool:
-        """Delete it with all its exchanges, for good; whether it was there."""
-        return self._change("DELETE FROM conversations WHERE id = ? AND owner = ?", (conversation, owner))
+        """Delete it; whether it was there. For KEPT it can be brought back, then `purge` takes it out of the file."""
+        return self._change(
+            "UPDATE conversations SET deleted = ? WHERE id = ? AND owner = ? AND deleted = ''",
+            (self._now().isoformat(), conversation, owner),
+        )
+
+    def restore(self, owner: str, conversation: str) -> bool:
+        """Bring a deleted one back; whether that could still be done."""
+        return self._change(
+            "UPDATE conversations SET deleted = '' WHERE id = ? AND owner = ? AND deleted > ?",
+            (conversation, owner, (self._now() - KEPT).isoformat()),
+        )
+
+    def purge(self, *, at_once: bool = False) -> int:
+        """Take what was deleted KEPT ago, or ever, out of the file with all its exchanges, for good; how many."""
+        if self.path is None or not self.path.exists():
+            return 0
+        until = (self._now() if at_once else self._now() - KEPT).isoformat()
+        over = "FROM conversations WHERE deleted <> '' AND deleted <= ?"
+        with self._opened() as db:
+            (found,) = db.execute(f"SELECT count(*) {over}", (until,)).fetchone()
+            # Mostly none: then nothing is written.
+            return db.execute(f"DELETE {over}", (until,)).rowcount if found else 0
 
     def _change(self, statement: str, values: tuple[str, ...]) -> bool:
         if self.path is None or "" in values:

@@ -8,10 +8,10 @@ import threading
 from fastapi import FastAPI, Request, Response
 
 from corpus.errors import FootnotedError
-from ui.evaluation_desk import is_alone, report_page
+from ui.caller import caller_of
+from ui.evaluation_desk import report_page
 from ui.evaluation_runs import Runs, results_folder
 from ui.handlers import Engine
-from ui.login import USER_HEADER
 
 PATH = "/evaluation/report/"
 # The page's meta element narrows this to its one style sheet and its one script, by their hashes.
@@ -29,8 +29,7 @@ def add_report(app: FastAPI, engine: Engine, runs: Runs | None = None) -> None:
 
     @app.get(PATH + "{name}")
     def report(name: str, request: Request) -> Response:
-        address = request.client.host if request.client else None
-        found = own if is_alone(address, request.headers.get(USER_HEADER)) else public
+        found = own if caller_of(request).alone else public
         try:
             with one_at_a_time:
                 text = report_page(found, name, engine.library)

@@ -4,8 +4,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from corpus.insight import Insight
-from corpus.library import Library
 from eval.propose import draw
+from ui.handlers import Library
 from ui.suggest import ABOUT, Check, Made, candidates, names_in, suggestions
 
 DEMO = (
@@ -16,7 +16,7 @@ DEMO = (
     "How many people work at DeepSeek?",
 )
 SAMPLE = 400  # insights that they are made of
-BY_RULE = 3  # of them at most are made of sentences; the others ask about a name
+BY_RULE = 2  # of them at most are made of sentences; the others ask about a name
 CHECKED = 5  # questions that are checked: the page waits for them
 
 

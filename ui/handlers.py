@@ -13,22 +13,25 @@ import time
 import unicodedata
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from corpus.browse import Facet, Selection
 from corpus.errors import FootnotedError, ModelError, UsageError
 from corpus.filters import EVERYTHING, Filter, filter_from
 from corpus.insight import Insight
-from rag.datatypes import Answer, Hit, Phase, Step, Turn
+from rag.datatypes import Answer, Coming, Hit, Phase, Step, Turn
+from rag.stances import Stand
 from ui import render
 from ui.record import answer_text, hit_record, number, record
 from ui.render import Exchange
+from ui.stances_view import stand_record
 from ui.turns import Ticket, Turns
 
 MAX_QUESTION = 2000  # characters
 MAX_TURNS = 30  # exchanges that a page keeps; the oldest go first, with their sources
 REMEMBERED = 4  # earlier exchanges that a follow-up question may refer to
 RELATED = 3  # neighbours on a source's card
+MOST_STANDS = 20  # insights that are held against a claim: the model may have to read each
 
 UNEXPECTED = "Something went wrong here and was logged. Ask again, or restart Footnoted if it stays."
 
@@ -53,6 +56,10 @@ class Library(Protocol):
 
     def insights(self, query: str = "", offset: int = 0, limit: int | None = None) -> list[Insight]:
         """The insights that contain the query, in a stable order."""
+        ...
+
+    def linked(self, ids: Sequence[str], /) -> dict[str, tuple[str, ...]]:
+        """For each of these ids that has near-duplicates: their ids."""
         ...
 
     def values(self, name: str, /) -> list[str]:
@@ -103,6 +110,17 @@ class Engine(Protocol):
         """The nearest neighbours of an insight."""
         ...
 
+    def check_claim(self, claim: str, k: int = 6, filters: Filter = EVERYTHING) -> list[Stand]:
+        """Where the nearest insights stand on a claim."""
+        ...
+
+
+@runtime_checkable
+class Changing(Protocol):
+    """An engine that may be on its way to another embedder."""
+
+    coming: Coming | None
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -147,6 +165,15 @@ class Talk:
         return replace(self.with_last(last), kept=self.kept - {self.keys[-1]}, editing=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Deleted:
+    """The conversation that a page deleted last; until then, by the machine's clock, it can be brought back."""
+
+    conversation: str = ""
+    was_open: bool = False
+    until: float = 0.0
+
+
 class Switch:
     """A session's stop button and what else its events must agree on: the only mutable thing in a session."""
 
@@ -157,6 +184,7 @@ class Switch:
         self.secret = ""  # what the page got for its browser to keep
         self.opened = ""  # the id of the conversation on the page, if it is a saved one
         self.sought = ""  # what the list of conversations is searched for
+        self.deleted = Deleted()
         self.settled = False  # the page has been told which conversation it shows
         self.warned = False  # the reader knows that conversations can't be saved
         self.rated: dict[tuple[int, str], str] = {}  # turn and question -> what was said when the answer was rated
@@ -242,10 +270,11 @@ class Desk:
             yield View(talk, notice=str(error), rated=switch.rated)
             return
         instead = instead and bool(talk.exchanges)
+        before = talk
         history = (replace(talk, exchanges=talk.exchanges[:-1]) if instead else talk).history
         talk = talk.with_instead(asked) if instead else talk.with_next(asked)
         exchange = talk.exchanges[-1]
-        switch.rated.pop((exchange.turn, exchange.question), None)
+        rated = switch.rated.pop((exchange.turn, exchange.question), "")
         switch.forget()
         switch.busy, switch.stop, run = True, False, switch.run
         try:
@@ -272,7 +301,12 @@ class Desk:
             except Exception:
                 log.exception("a question failed")
                 exchange = replace(exchange, problem=UNEXPECTED)
-            talk, notice = await asyncio.to_thread(self._finish, talk.with_last(exchange), keep)
+            talk, fault = talk.with_last(exchange), ""
+            if exchange.problem and instead and _answers(before, asked):  # an answer is worth more than a failure
+                talk, fault = before, f"{exchange.problem} The answer that stood there before is still there."
+                switch.rated.update({(exchange.turn, exchange.question): rated} if rated else {})
+            talk, notice = await asyncio.to_thread(self._finish, talk, keep)
+            notice = " ".join(filter(None, (fault, notice)))
             if switch.run != run:
                 return
             switch.opened, switch.busy = talk.conversation, False
@@ -421,7 +455,12 @@ class Desk:
     def header(self) -> str:
         """The head of the page."""
         library = self.engine.library
-        return render.header(library.name, library.count())
+        return render.header(library.name, library.count(), self.coming)
+
+    @property
+    def coming(self) -> Coming | None:
+        """The embedder that is to take the place of the present one, if there is one."""
+        return self.engine.coming if isinstance(self.engine, Changing) else None
 
     def search(self, query: object, k: object = 10, filters: object = None) -> list[dict[str, Any]]:
         """The nearest insights for the API."""
@@ -446,6 +485,21 @@ class Desk:
         with self._search:
             hits = self.engine.related(insight.insight_id, count)
         return [hit_record(hit) for hit in hits]
+
+    def check_claim(self, claim: object, k: object = 6, filters: object = None) -> list[dict[str, Any]]:
+        """Where the nearest insights stand on a claim, for the API; waits for the model, which reads some of them."""
+        said, narrowed = check(claim), filter_of_api(filters)
+        count = min(max(k, 1), MOST_STANDS) if isinstance(k, int) else 6
+        deadline = time.monotonic() + self.limits.total
+        with self.model(lambda: time.monotonic() > deadline) as mine:
+            if not mine:
+                raise ModelError("Others ask the model all the time.", "Try it again later.")
+            return [stand_record(stand) for stand in self.engine.check_claim(said, count, narrowed)]
+
+
+def _answers(talk: Talk, question: str) -> bool:
+    """Whether the conversation ends with a finished answer to this question."""
+    return talk.exchanges[-1].done and talk.exchanges[-1].question == question
 
 
 class _Mark:

@@ -1,4 +1,4 @@
-"""The engine as an MCP server: an assistant that speaks the Model Context Protocol gets four tools over the library.
+"""The engine as an MCP server: an assistant that speaks the Model Context Protocol gets five tools over the library.
 
 Over stdio (`footnoted mcp`) it is a program of one person's own; over HTTP (`footnoted serve --mcp`) it stands beside
 the page and shares its desk. The package `mcp` is an extra, so nothing of it is imported before it is needed.
@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from corpus.errors import FootnotedError, UsageError
 from rag.datatypes import Answer, Step
-from ui import reply
+from ui import reply, stances_view
 from ui.handlers import Desk, filter_of_api, turns_of
 from ui.record import insight_record
 from ui.render import PHASES
@@ -35,7 +35,8 @@ FILTERS = (
 INSTRUCTIONS = (
     "The person's own saved insights: short paragraphs of books, podcasts, talks and reports. `ask` answers only from "
     "them: every sentence is checked and footnoted, and if they don't hold the answer it says so. Use `search` to look "
-    "around, `get_insight` to read one in full, and `related` for its neighbours. Quote with the source's name."
+    "around, `get_insight` to read one in full, `related` for its neighbours, and `check_claim` to see which insights "
+    "are for or against a sentence. Quote with the source's name."
 )
 
 
@@ -90,9 +91,10 @@ class Near:
 
 @dataclass(frozen=True)
 class Answered:
-    """An answer: `status` is answered, partly or not_in_library."""
+    """An answer: `status` is answered, partly or not_in_library; `filters` say which insights were asked."""
 
     status: str
+    filters: list[str]
     claims: list[Sentence]
     citations: list[Source]
     nearest: list[Near]
@@ -135,6 +137,33 @@ class Whole:
     note: str
 
 
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """Characters of an insight."""
+
+    passage_id: str
+    start: int
+    end: int
+    quote: str
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where an insight stands: `stance` is supports, disagrees, unclear or silent; `quotes` are what speaks of it."""
+
+    stance: str
+    probability: float
+    quotes: list[Quote]
+    insight: Found
+
+
+@dataclass(frozen=True)
+class Checked:
+    """The nearest insights with their stances."""
+
+    stands: list[Standing]
+
+
 def check_installed() -> None:
     """Raise UsageError if the package `mcp` is missing."""
     if importlib.util.find_spec("mcp") is None:
@@ -144,7 +173,7 @@ def check_installed() -> None:
 
 
 def make_server(desk: Desk) -> "MCPServer[Any]":
-    """The server with its four tools over a desk. Raises UsageError if the package `mcp` is missing."""
+    """The server with its five tools over a desk. Raises UsageError if the package `mcp` is missing."""
     check_installed()
     # Or the package would set up the logging of the whole process, at its own level.
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
@@ -218,12 +247,26 @@ def make_server(desk: Desk) -> "MCPServer[Any]":
         with _in_words(ToolError):
             return insights(desk.related(insight_id, k))
 
+    async def check_claim(
+        claim: Annotated[str, Field(description="A sentence that may be so or not, in plain words.")],
+        k: Annotated[int, Field(description="How many of the nearest insights to look at, from 1 to 20.")] = 6,
+        filters: Annotated[dict[str, Any] | None, Field(description=FILTERS)] = None,
+    ) -> Annotated[CallToolResult, Checked]:
+        """See which of the nearest saved insights support a claim, and which disagree, each with its quote.
+
+        Disagreement is only seen where the insight is worded much like the claim: silence is no agreement.
+        """
+        with _in_words(ToolError):
+            rows = await asyncio.to_thread(desk.check_claim, claim, k, filters)
+        return result("\n\n".join([*stances_view.lines(rows), stances_view.summary(rows)]), {"stands": rows})
+
     server: MCPServer[Any] = MCPServer("footnoted", title="Footnoted", instructions=INSTRUCTIONS, log_level="WARNING")
     for tool, title in (
         (ask, "Ask the insights"),
         (search, "Search the insights"),
         (get_insight, "Read an insight"),
         (related, "Related insights"),
+        (check_claim, "Check a claim"),
     ):
         server.add_tool(tool, title=title, annotations=reads)
     return server

@@ -17,23 +17,27 @@ from typing import Any
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # before the import: otherwise it looks up two hosts at start
 
 import gradio as gr
-from gradio.events import api
 
-from corpus.errors import FootnotedError
 from corpus.filters import Filter
 from ui import asking_desk, conversation_desk, login, render
 from ui.asking_panel import build_bar, offered, wire_asking
+from ui.caller import caller_of
 from ui.conversation_panel import TAB, build_panel, editing_note, showing, toggle, visitor_of, wire
 from ui.conversations import Store
+from ui.endpoints import add_endpoints
 from ui.evaluation_tab import evaluation_tab
 from ui.handlers import MAX_QUESTION, Desk, Switch, Talk
 from ui.library_desk import LibraryDesk
 from ui.library_tab import library_tab
+from ui.parts import LIGHT, QUIET, html
+from ui.starters import Starters
 
-QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-LIGHT: dict[str, Any] = {**QUIET, "queue": False}
+STARTING: dict[str, Any] = {**QUIET, "concurrency_limit": 16, "concurrency_id": "starters"}
 # Questions wait for the model inside the desk, which says so on the page, so several may be under way.
-ASKING: dict[str, Any] = {**QUIET, "concurrency_limit": 64, "concurrency_id": "ask", "trigger_mode": "once"}
+SHARED: dict[str, Any] = {"concurrency_limit": 64, "concurrency_id": "ask"}
+ASKING: dict[str, Any] = {**QUIET, **SHARED, "trigger_mode": "once"}
+
+LOOK = 5.0  # seconds between two looks at how far another embedder is
 
 
 def build(
@@ -43,7 +47,7 @@ def build(
 
     `shelf` is the library behind its tab; whoever adds the routes of ui/library_routes.py gives both the same.
     """
-    engine, store = desk.engine, store or Store()
+    engine, store, starters = desk.engine, store or Store(), Starters(desk, examples)
     script = (render.STATIC / "panel.js").read_text(encoding="utf-8")
 
     page: gr.Blocks = gr.Blocks(title="Footnoted", fill_width=True, analytics_enabled=False)
@@ -51,18 +55,17 @@ def build(
         talk, switch = gr.State(Talk()), gr.State(Switch())
         with gr.Row(elem_id="fn-head"):
             toggle()
-            head = _html(desk.header(), "fn-brand")
+            head = html(desk.header(), "fn-brand")
             new = gr.Button("New conversation", elem_id="fn-new", size="sm", min_width=0)
-            account = _html("", "fn-account")
+            account = html("", "fn-account")
         with gr.Tabs(elem_id="fn-tabs") as tabs:
             with gr.Tab("Ask", id="ask", elem_id="fn-ask-tab"), gr.Row(elem_id="fn-desk"):
                 panel = build_panel()
                 with gr.Column(elem_id="fn-main", min_width=0):
                     with gr.Column(elem_id="fn-scroll"):
-                        _html(render.welcome(engine.library.count()), "fn-hello")
-                        with gr.Column(elem_id="fn-examples") as first:
-                            starters = [gr.Button(text, elem_classes="fn-example") for text in examples]
-                        thread = _html(render.thread(()), "fn-thread", js_on_load=script)
+                        hello = html(render.welcome(engine.library.count()), "fn-hello")
+                        first = html(starters.html(), "fn-examples")
+                        thread = html(render.thread(()), "fn-thread", js_on_load=script)
                         after = offered()
                     note = editing_note()
                     bar = build_bar(desk)
@@ -81,19 +84,15 @@ def build(
                         go = gr.Button("Ask", elem_id="fn-go", variant="primary", min_width=0)
                         stop = gr.Button("Stop", elem_id="fn-stop", min_width=0)
                 with gr.Column(elem_id="fn-side", min_width=0):
-                    sources = _html(render.sources(()), "fn-sources")
+                    sources = html(render.sources(()), "fn-sources")
             library_tab(shelf or LibraryDesk(engine), desk, page, tabs, thread, box, head)
             evaluation_tab(desk)
 
-        # Before all other events: a private one whose function has the same name would take the name first.
-        api(_asking(desk), api_name="ask", concurrency_limit=64, concurrency_id="ask")
-        api(_searching(desk), api_name="search")
+        add_endpoints(desk, SHARED)
 
         given = [box, talk, switch, bar.filters, panel.browser, panel.opened]
         shown = [thread, sources, talk, box, note, panel.talks]
         asking = [gr.on([box.submit, go.click], _answering(desk, store), given, shown, js=TAB, **ASKING)]
-        for starter, text in zip(starters, examples, strict=True):
-            asking.append(starter.click(_answering(desk, store, text), given, shown, js=TAB, **ASKING))
         again = _answering(desk, store, again=True)
         asking.append(panel.talks.ask_again(again, given, shown, js=TAB, **ASKING))
         asking.append(bar.shown.ask_this(_answering(desk, store, chosen=True), given, shown, js=TAB, **ASKING))
@@ -103,8 +102,12 @@ def build(
         wire(page, panel, store, (talk, switch), shown, tabs, asking)
 
         page.load(desk.header, None, head, **LIGHT)
-        made_of = engine.library.name  # the examples: once a reader has moved to a library of their own they mislead
-        page.load(lambda: gr.Column(visible=engine.library.name == made_of), None, first, **LIGHT)
+        if desk.coming:  # else no page asks for anything by itself
+            clock = gr.Timer(LOOK)
+            clock.tick(_watching(desk), None, [head, clock], **LIGHT)
+        page.load(_hello(desk), None, hello, **LIGHT)
+        # It tells of another library, once a reader has moved to one of their own.
+        gr.on([page.load, head.change], _starting(starters), None, first, **STARTING)
         page.load(_account, None, account, **LIGHT)
     page.queue(default_concurrency_limit=4, max_size=128, api_open=False)
     return page
@@ -116,14 +119,20 @@ def theme() -> gr.themes.Base:
     return gr.themes.Base(neutral_hue="stone", font=sans, font_mono=["ui-monospace", "monospace"])
 
 
-def _html(value: str, elem_id: str, js_on_load: str | None = None) -> gr.HTML:
-    return gr.HTML(value, elem_id=elem_id, apply_default_css=False, js_on_load=js_on_load)
+def _watching(desk: Desk) -> Callable[[], tuple[Any, ...]]:
+    """The head with how far another embedder is; once it is there, or isn't coming any more, for the last time."""
+
+    def watch() -> tuple[Any, ...]:
+        coming = desk.coming
+        return desk.header(), gr.skip() if coming and not coming.problem else gr.Timer(active=False)
+
+    return watch
 
 
 def _answering(
-    desk: Desk, store: Store, example: str | None = None, again: bool = False, chosen: bool = False
+    desk: Desk, store: Store, again: bool = False, chosen: bool = False
 ) -> Callable[..., AsyncIterator[tuple[Any, ...]]]:
-    """What answers the question in the box, an example, or (again) the last question anew in its own place.
+    """What answers the question in the box, or (again) the last question anew in its own place.
 
     `chosen` is one that the page offers, or an earlier one without a part of its filter: the event says which.
     """
@@ -140,8 +149,8 @@ def _answering(
     ) -> AsyncIterator[tuple[Any, ...]]:
         visitor = visitor_of(browser, request)
         talk = await asyncio.to_thread(conversation_desk.resume, store, visitor, opened, talk, switch)
-        typed = example is None and not again and not chosen
-        asked = example or (conversation_desk.last_question(talk) if again else question)
+        typed = not again and not chosen
+        asked = conversation_desk.last_question(talk) if again else question
         instead, as_typed = again or (typed and talk.editing), False
         if chosen:
             asked = getattr(event, "question", "")
@@ -163,8 +172,23 @@ def _answering(
     return answer
 
 
+def _starting(starters: Starters) -> Callable[[], AsyncIterator[str]]:
+    async def start() -> AsyncIterator[str]:
+        async for found in starters.shown():
+            yield found
+
+    return start
+
+
 def _account(request: gr.Request) -> str:
-    return login.account(str(request.headers.get(login.USER_HEADER, "")))
+    return login.account(caller_of(request).user)
+
+
+def _hello(desk: Desk) -> Callable[[gr.Request], str]:
+    def hello(request: gr.Request) -> str:
+        return render.welcome(desk.engine.library.count(), visitor=not caller_of(request).known)
+
+    return hello
 
 
 def _stop(switch: Switch) -> None:
@@ -178,31 +202,3 @@ def _forgetting(store: Store) -> Callable[..., tuple[Any, ...]]:
         return *showing(Talk(), listing), gr.Tabs(selected="ask")
 
     return forget
-
-
-def _asking(desk: Desk) -> Callable[..., Any]:
-    async def ask(
-        question: str, history: list[list[str]] | None = None, filters: dict[str, Any] | None = None
-    ) -> dict[str, Any]:
-        """Ask the library: the answer's sentences, each with the insights that support it.
-
-        `history` is earlier [question, answer] pairs that a follow-up question may refer to. `filters` says which
-        insights are asked, such as {"authors": ["Ines Okafor"], "tags": ["rail"], "since": "2024", "note": true}.
-        """
-        try:
-            return await desk.record(question, history, filters)
-        except FootnotedError as error:
-            raise gr.Error(str(error), print_exception=False) from error
-
-    return ask
-
-
-def _searching(desk: Desk) -> Callable[..., Any]:
-    def search(query: str, k: int = 10, filters: dict[str, Any] | None = None) -> list[dict[str, Any]]:
-        """The k insights nearest in meaning to the query, best first; `filters` as in ask."""
-        try:
-            return desk.search(query, k, filters)
-        except FootnotedError as error:
-            raise gr.Error(str(error), print_exception=False) from error
-
-    return search

@@ -16,7 +16,8 @@ from urllib.parse import urlsplit
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from corpus.insight import Insight
-from rag.datatypes import Answer, Hit, Phase, Status, Verdict
+from corpus.items import without_place
+from rag.datatypes import Answer, Coming, Hit, Phase, Status, Verdict
 from ui.feedback import reasons
 from ui.record import (
     NOT_IN_LIBRARY,
@@ -356,14 +357,15 @@ def _card(
 # --------------------------------------------------------------------------------------------------------- library
 
 
-def header(library: str, count: int) -> str:
-    """Which library is asked and how many insights it has."""
-    return _render("header", library=library, count=count)
+def header(library: str, count: int, coming: Coming | None = None) -> str:
+    """Which library is asked and how many insights it has; how far another embedder is, if one is on its way."""
+    model = re.split(r"[/\\]", coming.name.rstrip("/\\"))[-1] if coming else ""  # of a folder only its own name
+    return _render("header", library=library, count=count, coming=coming, model=model)
 
 
-def welcome(count: int) -> str:
-    """What stands in an empty conversation."""
-    return _render("welcome", count=count)
+def welcome(count: int, visitor: bool = False) -> str:
+    """What stands in an empty conversation. From a `visitor` no ratings are kept: app.css then shows none."""
+    return _render("welcome", count=count, visitor=visitor)
 
 
 def heading(insight: Insight) -> str:
@@ -378,7 +380,7 @@ def named(insight: Insight) -> bool:
 
 def meta(insight: Insight) -> str:
     """Who said it, where and when, as far as that is known and the heading doesn't say it."""
-    source = insight.source if insight.title else ""
+    source = insight.source if insight.title and without_place(insight.title) != insight.source else ""
     return " · ".join(part for part in (insight.author, source, insight.date) if part)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from corpus.insight import Insight
 from rag.datatypes import Answer, Claim, Status, Verdict
 from rag.verify import complete
-from ui.record import NOT_IN_LIBRARY, find, marked_text, number, record, shown
+from ui.record import NOT_IN_LIBRARY, filtered, find, marked_text, number, record, shown
 from ui.render import meta, segments
 
 PARTLY = "The insights answer this only in part."
@@ -47,10 +47,12 @@ def closing(answer: Answer) -> str:
     """What follows the sentences: how far they go and what they rest on, or that there are none."""
     if answer.status is Status.NOT_IN_LIBRARY:
         lines = [f"- {_one_line(hit.insight.text)}{_about(hit.insight)}" for hit in answer.nearest]
-        return "\n".join([f"{NOT_IN_LIBRARY} {NEAREST}", "", *lines]) if lines else NOT_IN_LIBRARY
+        said = " ".join(filter(None, (NOT_IN_LIBRARY, _among(answer), NEAREST if lines else "")))
+        return "\n".join([said, "", *lines]) if lines else said
+    among = f"\n\n{_among(answer)}" if answer.trace.filters else ""
     partly = f"\n\n{PARTLY}" if answer.status is Status.PARTLY else ""
     lines = [f"[{row['n']}] “{_one_line(' … '.join(row['quotes']))}”{row['about']}" for row in _sources(answer)]
-    return partly + ("\n\nSources:\n" + "\n".join(lines) if lines else "")
+    return partly + among + ("\n\nSources:\n" + "\n".join(lines) if lines else "")
 
 
 def extension(answer: Answer) -> dict[str, Any]:
@@ -59,6 +61,7 @@ def extension(answer: Answer) -> dict[str, Any]:
     citations = [{name: value for name, value in row.items() if name != "about"} for row in _sources(answer)]
     return {
         "status": whole["status"],
+        "filters": list(answer.trace.filters),
         "claims": whole["claims"],
         "citations": citations,
         "nearest": whole["nearest"],
@@ -81,6 +84,14 @@ def _sources(answer: Answer) -> list[dict[str, Any]]:
             about = {name: getattr(insight, name) for name in ("title", "author", "source", "url", "date")}
             rows.append({"n": n, "insight_id": insight_id, **about, "quotes": quotes, "about": _about(insight)})
     return rows
+
+
+def _among(answer: Answer) -> str:
+    """Which insights were asked, where not all were: the filter may have been read from the question's own words."""
+    if not answer.trace.filters:
+        return ""
+    said, count = filtered(answer.trace.filters), answer.trace.among
+    return f"Asked of {count:,} only: {said}." if count else f"No insight meets the filter: {said}."
 
 
 def _passage(claim: Claim) -> str:

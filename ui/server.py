@@ -15,6 +15,7 @@ import time
 import webbrowser
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -27,7 +28,7 @@ from fastapi.middleware.cors import CORSMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from corpus.errors import UsageError
+from corpus.errors import FootnotedError, UsageError
 from ui import mcp_server, openai_api, page, render
 from ui.conversations import Store, default_path
 from ui.evaluation_report import add_report
@@ -131,7 +132,7 @@ def make_app(
         theme=page.theme(),
         css_paths=[
             render.STATIC / f"{name}.css"
-            for name in ("app", "account", "asking", "conversations", "map", "evaluation", "library")
+            for name in ("app", "account", "asking", "conversations", "map", "evaluation", "library", "access")
         ],
         footer_links=[],
         run_history=False,
@@ -178,6 +179,8 @@ def serve(
     check_port(host, port)
     names = LOOPBACK if is_loopback(host) else ("*",)
     store = Store(default_path())
+    with suppress(FootnotedError):  # the page says what is wrong with the file
+        store.purge(at_once=True)
     changes = users is not None or (is_loopback(host) and not address)  # not by whoever happens to come by
     app = make_app(
         engine, examples, hosts=names, port=port, store=store, users=users, mcp=mcp, changes=changes, address=address

@@ -78,10 +78,8 @@ class Slowdown:
         """Seconds until the next password is looked at; 0 for at once."""
         waits = [0.0]
         for key in (("client", client), ("name", name)):
-            failures = self._failures.get(key)
-            if failures is None or self._now() - failures.last > FORGOTTEN:
-                self._failures.pop(key, None)
-            elif failures.count >= FREE:
+            failures = self._recent(key)
+            if failures.count >= FREE:
                 pause = min(2.0 ** (failures.count - FREE), CAPS[key[0]])
                 waits.append(failures.last + pause - self._now())
         return max(waits)
@@ -90,14 +88,28 @@ class Slowdown:
         """Note a wrong password."""
         while len(self._failures) >= MOST:
             del self._failures[min(self._failures, key=lambda key: self._failures[key].last)]
-        for key in (("client", client), ("name", name)):
-            before = self._failures.get(key, Failures(0, 0.0)).count
-            self._failures[key] = Failures(min(before + 1, 100), self._now())
+        for key in (("client", client), ("name", name), ("both", f"{client} {name}")):
+            self._failures[key] = Failures(min(self._recent(key).count + 1, 100), self._now())
 
     def passed(self, client: str, name: str) -> None:
-        """Note a right one: whoever knows the password is trusted again."""
-        self._failures.pop(("client", client), None)
+        """Note a right one: what was typed wrongly for this name is forgiven.
+
+        What this client guessed at other names is not: with a log-in of their own now and then, somebody could else
+        guess on without ever waiting.
+        """
+        own = self._recent(("both", f"{client} {name}")).count
+        here = self._recent(("client", client))
+        self._failures.pop(("both", f"{client} {name}"), None)
         self._failures.pop(("name", name), None)
+        if here.count > own:
+            self._failures["client", client] = replace(here, count=here.count - own)
+        else:
+            self._failures.pop(("client", client), None)
+
+    def _recent(self, key: tuple[str, str]) -> Failures:
+        """The failures under a key, none if they are forgotten by now."""
+        failures = self._failures.get(key, Failures(0, 0.0))
+        return failures if self._now() - failures.last <= FORGOTTEN else Failures(0, 0.0)
 
 
 def _hash(token: str) -> str:

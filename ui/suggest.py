@@ -10,6 +10,7 @@ from functools import lru_cache
 
 from corpus.filters import EVERYTHING, Filter
 from corpus.insight import Insight
+from corpus.items import without_place
 from corpus.passages import sentences
 from corpus.stopwords import FUNCTION_WORDS
 from eval.by_rule import question_of
@@ -17,14 +18,21 @@ from eval.text import content
 from eval.wording import fault_of
 from rag.datatypes import Answer, Status
 from rag.words import is_function
+from ui.question_rules import about_people, is_adjective, person, thesis
 
 OFFERED = 3  # questions at most
 CHECKED = 8  # questions that are checked for them: each costs the reader about half a second
 ALIKE = 0.6  # of their content words in common: the same question again
+PER_INSIGHT = 3  # of them are made of one insight: else those of the first would use up the checks
 LONGEST_TOPIC = 6  # words
 ABOUT = "What do my insights say about "
 _NAME = re.compile(r"[A-Z][\w’'-]+(?: [A-Z][\w’'-]+)*")
+_DRY = re.compile(r"What (?:is|was) |Why (?:is|was) the \w+ to ")
 _TERM = re.compile(r"[“\"]([^“”\"]{4,50})[”\"]|(?<!\w)[‘']([^‘’']{4,50})[’'](?!\w)")
+
+_DAYS = frozenset(
+    f"{day}{end}" for day in "Monday Tuesday Wednesday Thursday Friday Saturday Sunday".split() for end in ("", "s")
+)
 
 Check = Callable[[str, Insight], bool]  # does the library answer this question, from this insight?
 Made = tuple[str, Insight]  # a question, and the insight that it was made of
@@ -32,10 +40,17 @@ Made = tuple[str, Insight]  # a question, and the insight that it was made of
 
 @lru_cache(maxsize=4096)
 def questions_of(insight: Insight) -> tuple[str, ...]:
-    """The questions that an insight's sentences answer, by rule; most insights give none. Then those about topics."""
-    made = [question_of(insight.text[a:b], insight.text)[0] for a, b in sentences(insight.text)]
-    good = [question for question in made if question and not fault_of(question, insight.text, copying=1.0)]
-    return tuple(dict.fromkeys((*good, *(f"{ABOUT}{topic}?" for topic in topics(insight)))))
+    """The questions that an insight's sentences answer, by rule: at most PER_INSIGHT, then those about topics."""
+    text = insight.text
+    cut = [text[a:b] for a, b in sentences(text)]
+    made = (*(question_of(each, text)[0] for each in cut), *(thesis(each, text) for each in cut[:1]))
+    # "What is a nation's advantage?" has an answer, but nobody would ask it like that.
+    good = [each for each in made if each and not _DRY.match(each) and not fault_of(each, text, copying=1.0)]
+    terms = list(filter(_is_topic, _terms(text)))
+    meant = [f"What does “{term}” mean?" for term in terms]
+    named = [f"{ABOUT}{topic}?" for topic in topics(insight) if topic not in terms]
+    found = [*good, *about_people(text), *meant, *named]
+    return tuple(dict.fromkeys(found))[:PER_INSIGHT]
 
 
 def about(insight: Insight) -> str:
@@ -46,11 +61,18 @@ def about(insight: Insight) -> str:
 
 def topics(insight: Insight) -> list[str]:
     """What an insight names: its terms in quotation marks, the names in its text, and its title if that is short."""
-    terms = [(first or second).strip(" .,;") for first, second in _TERM.findall(insight.text)]
-    found = [*filter(_is_topic, terms), *names_in(insight.text)]
-    if insight.title and len(insight.title.split()) <= LONGEST_TOPIC:
-        found.append(insight.title)
-    return list(dict.fromkeys(found))
+    found = [*filter(_is_topic, _terms(insight.text)), *names_in(insight.text)]
+    title = without_place(insight.title)
+    if title and len(title.split()) <= LONGEST_TOPIC:
+        found.append(title)
+    named = (person(re.sub(r"['’]s?$", "", topic)) for topic in found)
+    able = dict.fromkeys(topic for topic in named if not is_adjective(topic) and topic not in _DAYS)
+    return sorted(able, key=lambda topic: -min(len(topic.split()), 2))  # one word alone may be what all are about
+
+
+def _terms(text: str) -> list[str]:
+    """What stands in quotation marks."""
+    return [(first or second).strip(" .,;") for first, second in _TERM.findall(text)]
 
 
 def _is_topic(term: str) -> bool:
@@ -72,8 +94,9 @@ def names_in(text: str) -> Iterator[str]:
 
 
 def candidates(insights: Iterable[Insight]) -> Iterator[Made]:
-    """The questions of each insight, in their order."""
-    return ((question, insight) for insight in insights for question in questions_of(insight))
+    """The questions of each insight, in their order; those that only name a topic after all others."""
+    made = [(question, insight) for insight in insights for question in questions_of(insight)]
+    return iter(sorted(made, key=lambda each: each[0].startswith(ABOUT)))
 
 
 def suggestions(

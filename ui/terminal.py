@@ -24,7 +24,7 @@ from rich.table import Table
 from rich.text import Text
 
 from corpus.insight import Insight
-from corpus.readers import Problem
+from corpus.items import Problem, without_place
 from rag.datatypes import Answer, Hit, Phase, Status, Step
 from rag.models import Report
 from ui.record import SURE, filtered, find, marked_text, number, shown, sought
@@ -42,6 +42,7 @@ PARTLY = "The insights answer this only in part."
 MISSING = "Not in your insights."
 NEAREST = "The nearest ones:"
 WIDEST = 100  # columns: longer lines are hard to read
+MOST_PAIRS = 10  # of near-duplicates that are named
 CUT = "[…]"  # stands in a source for characters that the answer above has already quoted
 
 
@@ -65,7 +66,7 @@ def progress() -> Iterator[Report]:
         told: set[str] = set()
 
         def tell(task: str, done: int, total: int) -> None:
-            if task not in told and not task.startswith(("Loading", "Checking")):
+            if task not in told and not task.startswith(("Loading", "Checking", "Reading")):
                 told.add(task)
                 sys.stderr.write(f"{task} …\n")
 
@@ -152,19 +153,31 @@ def show_problems(problems: Iterable[Problem]) -> None:
     sys.stderr.flush()
 
 
-def show_report(report: "AddReport", library: "Library") -> None:
-    """What an import did, every unreadable item with its reason."""
-    show_problems(report.unreadable)
+def show_report(report: "AddReport", library: "Library", *, problems: bool = True) -> None:
+    """What an import did; with `problems` every unreadable item with its reason, too."""
+    if problems:
+        show_problems(report.unreadable)
     sys.stdout.write(f"{counts(report)}. {library.name} now holds {counted(library.count())}.\n")
+    if report.near:
+        sys.stdout.write(f"{near_duplicates(report, 'linked')}\n")
     sys.stdout.flush()
 
 
 def counts(report: "AddReport") -> str:
     """The counts of an import on one line."""
+    removed = f", {report.removed} removed" if report.removed else ""
     return (
         f"{report.new} new, {report.changed} changed, {report.unchanged} unchanged, {report.duplicate} duplicate, "
-        f"{len(report.unreadable)} unreadable"
+        f"{len(report.unreadable)} unreadable{removed}"
     )
+
+
+def near_duplicates(report: "AddReport", done: str) -> str:
+    """Which of the new and changed insights are nearly there already, the first few by their ids."""
+    count = len({one for one, _ in report.near})
+    pairs = [f"{one} ~ {other}" for one, other in report.near[:MOST_PAIRS]]
+    more = f" and {len(report.near) - MOST_PAIRS:,} more" if len(report.near) > MOST_PAIRS else ""
+    return f"{count:,} near-duplicate{'s' * (count != 1)}, {done}: {', '.join(pairs)}{more}."
 
 
 def counted(insights: int) -> str:
@@ -274,7 +287,8 @@ def _lower(insight: Insight) -> Text:
 
 
 def _about(insight: Insight) -> str:
-    known = [part for part in (insight.author, insight.title, insight.source, insight.date) if part]
+    source = "" if without_place(insight.title) == insight.source else insight.source
+    known = [part for part in (insight.author, insight.title, source, insight.date) if part]
     return f" — {', '.join(known)}" if known else ""
 
 

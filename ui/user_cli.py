@@ -86,10 +86,12 @@ def run_list(options: Options) -> int:
 
 def ask_password(name: str) -> str:
     """A new password, typed twice without echo. Raises UsageError without a terminal, or if it isn't the same twice."""
+    from ui.users import SHORTEST
+
     if not sys.stdin.isatty():
         raise UsageError("A password is asked for on a terminal, so that it shows nowhere.", "Run this in one.")
     try:
-        first = getpass.getpass(f"Password for {name}: ")
+        first = getpass.getpass(f"Password for {name}, {SHORTEST} characters or more: ")
         second = getpass.getpass("The same again: ")
     except EOFError as error:
         raise UsageError("No password was typed.", "Run it again.") from error
