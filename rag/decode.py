@@ -93,7 +93,7 @@ def decode(
         for position in range(len(guess) + 1):
             best = _best(out.logits[0, position], tokenizer, text, ends, guide)
             if best in ends:
-                if written:
+                if kept:  # of this pass: what was there before has been told
                     yield written, text
                 return
             written.append(best)

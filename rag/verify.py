@@ -69,7 +69,8 @@ def check(sentence: str, question: str, evidence: Sequence[Evidence], reader: Re
             if spans := verbatim(said, item.hit.passage.text):
                 return _supported(said, item, spans, 1.0)
     sentence = bare
-    if _TALKS_ABOUT_ITSELF.search(sentence):
+    meta = _TALKS_ABOUT_ITSELF.search(sentence)
+    if meta and not any(meta.group().casefold() in item.hit.passage.text.casefold() for item in evidence):
         return Dropped(sentence, "speaks of its sources instead of answering")
     if set(content(sentence)) <= set(content(question)) and not (numbers(sentence) - numbers(question)):
         return Dropped(sentence, "only repeats the question")
@@ -119,7 +120,7 @@ def quoted(item: Evidence) -> list[Claim]:
 
 
 def complete(claims: Sequence[Claim], evidence: Sequence[Evidence]) -> tuple[Claim, ...]:
-    """The claims, and each sentence of a quote that none of them cites: what was found is never lost.
+    """The claims, and each sentence of a quote that none of them cites, best evidence first: nothing found is lost.
 
     Beside claims from the same passage it takes its place in that passage's order: "It …" follows what it means.
     """
@@ -131,7 +132,8 @@ def complete(claims: Sequence[Claim], evidence: Sequence[Evidence]) -> tuple[Cla
             same = [n for n, earlier in enumerate(shown) if earlier.citations[0].passage_id == quote.passage_id]
             after = (n for n in same if shown[n].citations[0].start > quote.start)
             shown.insert(next(after, same[-1] + 1 if same else len(shown)), claim)
-    return tuple(shown)
+    places = {item.hit.passage.passage_id: place for place, item in enumerate(evidence)}
+    return tuple(sorted(shown, key=lambda claim: places.get(claim.citations[0].passage_id, len(places))))
 
 
 def _overlap(one: Citation, other: Citation) -> bool:

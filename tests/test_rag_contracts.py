@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from io import BytesIO
-from itertools import islice, pairwise
+from itertools import chain, islice, pairwise, repeat
 from pathlib import Path
 
 import numpy as np
@@ -218,7 +218,7 @@ def check_writer(writer: Writer) -> None:
     for earlier, later in pairwise(drafts):
         assert later.completion_tokens > earlier.completion_tokens
         assert len(later.text) >= len(earlier.text) - 1  # a half character may resolve into a shorter one
-    stops = iter([False, False, True])
+    stops = chain([False, False], repeat(True))
     assert len(list(islice(writer.write(ASK, lambda: next(stops)), 9))) <= 2
     assert [draft.text for draft in writer.write(ASK)] == [draft.text for draft in drafts]
 

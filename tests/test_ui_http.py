@@ -334,7 +334,7 @@ def test_only_users_come_in_and_the_server_alone_says_who_they_are(serve_page: "
             client = Client(url, verbose=False, analytics_enabled=False, **options)
             assert client.predict("night trains?", api_name="/ask")["status"] == "answered"
             client.close()
-        assert mcp_tools(f"{url}mcp", key) == ["ask", "search", "get_insight", "related"]
+        assert mcp_tools(f"{url}mcp", key) == ["ask", "search", "get_insight", "related", "check_claim"]
 
 
 def mcp_tools(url: str, key: str) -> list[str]:
