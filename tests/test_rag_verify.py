@@ -294,3 +294,18 @@ def test_an_edit_that_lost_the_answer_is_dropped() -> None:
 
     outcome = check("11 named the price paid.", "How many?", [heard], Deaf(), 0.0)
     assert outcome == Dropped("11 named the price paid.", "what was asked for isn't in what it says")
+
+
+def test_the_best_evidence_comes_first_whoever_speaks() -> None:
+    best, other = evidence("Wet rope shrinks by a tenth.", "i1"), evidence("Tar keeps ropes dry.", "i2")
+    said = check("Tar keeps ropes dry.", "What keeps ropes dry?", [other], OpenReader(), 0.0)
+    assert isinstance(said, Claim)
+    assert [claim.text for claim in complete([said], [best, other])] == ["Wet rope shrinks by a tenth.", said.text]
+
+
+def test_a_topic_is_no_talk_about_itself() -> None:
+    flood = evidence("China floods the market with language models, and prices fall.")
+    outcome = check("China floods the market with language models.", "Who floods?", [flood], OpenReader(), 0.0)
+    assert isinstance(outcome, Claim)
+    beside = check("As a language model it floods.", "Who floods?", [evidence(LABELS)], OpenReader(), 0.0)
+    assert beside == Dropped("As a language model it floods.", "speaks of its sources instead of answering")
