@@ -23,6 +23,7 @@ FEW = 5_000  # passages that a filter leaves, up to which each is compared: exac
 WIDER = 4  # candidates taken from the index for each that is wanted, since halves order a little otherwise
 LEAST, MOST = 200, 1000  # candidates that the index looks at; 1000 is the most that pgvector takes
 MOST_DIMENSIONS = 4000  # of halves, that pgvector's HNSW takes
+LOCKED = 0.5  # seconds between two looks at the lock of an index that another process makes
 SCANNED = 100_000  # passages that the index looks at in all to find enough that pass a filter
 
 
@@ -107,9 +108,10 @@ def make_index(connection: Connection[Row], fingerprint: str, width: int) -> Non
     The connection must be in autocommit mode.
     """
     name = index_name(fingerprint, width)
-    # Asked for again and again: a query that waits for the lock would be one that the making waits for.
+    # Asked for again and again, since the server can't do the waiting: CREATE INDEX CONCURRENTLY waits for every query
+    # that was there before it, and so for one that waits for this lock, which then waits for it.
     while not connection.execute("SELECT pg_try_advisory_lock(hashtext(%s))", (name,)).fetchall()[0][0]:
-        time.sleep(0.5)
+        time.sleep(LOCKED)
     try:
         if has_index(connection, fingerprint, width):
             return

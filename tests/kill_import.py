@@ -10,6 +10,7 @@ import argparse
 import csv
 import hashlib
 import json
+import math
 import os
 import random
 import shutil
@@ -18,7 +19,6 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from contextlib import closing, suppress
 from functools import partial
@@ -38,6 +38,7 @@ WORDS = (
     "starter freight lorry parcel clock tide wheel knot sail crate shed lamp bridge river cloud seed bee hive wing"
 ).split()
 DIMENSIONS = 16
+LONGEST = 3600  # seconds that an import may take
 # Who the library is, and when it was made, is its own; the rest must be the same to the last byte.
 TABLES = {
     "insights": "number, insight_id, content_id, text, title, author, source, url, date, tags, note",
@@ -186,6 +187,11 @@ def worked(process: "subprocess.Popen[bytes]") -> float:
     return 0.0
 
 
+def worked_for(process: "subprocess.Popen[bytes]", seconds: float) -> bool:
+    """Whether a process has had so much processor time, or has ended."""
+    return process.poll() is not None or worked(process) >= seconds
+
+
 def run(folder: Path, highlights: int, kills: int, seed: int, share: float = 0.3) -> dict[str, object]:
     """Import, kill, resume and compare in a folder; raises AssertionError if anything differs.
 
@@ -198,10 +204,14 @@ def run(folder: Path, highlights: int, kills: int, seed: int, share: float = 0.3
     whole.parent.mkdir()
     process = start(files, whole)
     starting = seconds = 0.0
-    while process.poll() is None:
+
+    def ended() -> bool:
+        nonlocal starting, seconds
         seconds = max(seconds, worked(process))
         starting = starting or (seconds if whole.exists() else 0.0)
-        time.sleep(0.002)
+        return process.poll() is not None
+
+    wait_for(ended, LONGEST)
     assert process.returncode == 0, said_last(whole)
     expected, undone = state(whole), after_undo(whole)
     assert expected["insights"].split()[0] == str(highlights), expected
@@ -217,8 +227,8 @@ def run(folder: Path, highlights: int, kills: int, seed: int, share: float = 0.3
             # One in ten comes while the program starts, the others while it reads, stores, embeds or writes the index.
             early = draw.random() < 0.1
             moment = draw.uniform(0, starting) if early else starting + draw.uniform(0, share * (seconds - starting))
-            while process.poll() is None and (len(told) == kills or worked(process) < moment):
-                time.sleep(0.002)
+            due = partial(worked_for, process, math.inf if len(told) == kills else moment)
+            wait_for(due, LONGEST)
             if process.poll() is not None:
                 assert process.returncode == 0, said_last(library)
                 break

@@ -9,8 +9,6 @@ import os
 import shutil
 import subprocess
 import tempfile
-import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -105,11 +103,3 @@ class PostgresServer:
             ).returncode
         except PermissionError:
             return False
-
-
-def eventually(true: Callable[[], object], seconds: float = 30.0) -> None:
-    """Wait until a function gives something true."""
-    until = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < until, "it never came"
-        time.sleep(0.05)

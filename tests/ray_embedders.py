@@ -1,7 +1,7 @@
 """Embedders for the processes of a Ray cluster, which import them from here; each is made by a name."""
 
 import os
-import time
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,6 +9,7 @@ import numpy as np
 
 from corpus.errors import ModelError
 from tests.fakes import HashEmbedder
+from tests.waiting import wait_for
 
 
 class Watched(HashEmbedder):
@@ -26,11 +27,9 @@ class Watched(HashEmbedder):
             notes.write(f"{texts[0]}\n")
         if self._begun in self._victims:
             if len(begun(self._begun)) == 2:
-                time.sleep(300)
+                threading.Event().wait()
         else:  # the others leave the victim time to get there
-            until = time.monotonic() + 30
-            while not all(len(begun(victim)) == 2 for victim in self._victims) and time.monotonic() < until:
-                time.sleep(0.02)
+            wait_for(lambda: all(len(begun(victim)) == 2 for victim in self._victims), 30)
         return super().encode_document(texts)
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from corpus.database import VERSION
 from corpus.errors import LibraryError, UsageError
-from corpus.imports import BATCH, REMEMBERED, Import, Outcome, Report, Undone, packed, plan, reported, unpacked
+from corpus.imports import BATCH, Import, Outcome, Report, Undone, packed, plan, reported, unpacked
 from corpus.insight import Insight, make_insight
 from corpus.items import Problem
 from corpus.library import Library, open_library
@@ -203,15 +203,6 @@ def test_an_import_that_is_undone_while_it_is_under_way_can_be_undone_again(libr
 
     library.add(items())
     assert library.undo_import() == Undone(removed=5)
-
-
-def test_only_so_many_imports_are_remembered(library: Library) -> None:
-    for n in range(REMEMBERED + 2):
-        library.add([make_insight(f"Insight number {n}.")])
-    for _ in range(REMEMBERED):
-        library.undo_import()
-    assert library.last_import() is None
-    assert library.count() == 2
 
 
 # Edit

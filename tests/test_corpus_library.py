@@ -6,7 +6,6 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
-import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +18,7 @@ from numpy.typing import NDArray
 
 import corpus.database
 import corpus.library
-from corpus.errors import LibraryError, ModelError
+from corpus.errors import LibraryError
 from corpus.imports import BATCH, Report
 from corpus.insight import Insight, make_insight
 from corpus.items import Problem
@@ -186,19 +185,6 @@ def test_a_long_insight_has_several_passages(library: Library) -> None:
     assert len(library.insights("marker")) == 1
 
 
-def test_lexical_finds_any_word_and_ranks_the_rare_one_higher(library: Library, six_insights: list[Insight]) -> None:
-    library.add(six_insights)
-    hits = library.lexical("What did Ottavia count on the trains?", 5)
-    found = [passage.insight_id for passage, _ in library.passages([key for key, _ in hits]).values()]
-    assert found == ["s2", "s1"]  # trains is train; "the" and "on" are passed over
-    assert hits[0][1] > hits[1][1] > 0
-    assert len(library.lexical("the trains", 1)) == 1
-    assert library.lexical("the", 9)  # nothing but function words: then they count
-    assert library.lexical("crumb", 9) != []  # the source is searched too
-    assert library.lexical("Óttavia", 9) == library.lexical("ottavia", 9) != []
-    assert library.lexical("?!", 9) == library.lexical("ottavia", 0) == []
-
-
 def test_lexical_ties_are_in_order_of_passage_id(library: Library) -> None:
     library.add(make_insight(f"Same words {letter}.", insight_id=letter) for letter in "cab")
     hits = library.lexical("same", 3)
@@ -209,56 +195,12 @@ def test_lexical_ties_are_in_order_of_passage_id(library: Library) -> None:
     ]
 
 
-def test_browsing_finds_beginnings_of_words_and_else_parts(library: Library, six_insights: list[Insight]) -> None:
-    library.add(six_insights)
-
-    def ids(query: str) -> list[str]:
-        return [insight.insight_id for insight in library.insights(query)]
-
-    assert ids("suitc") == ["s2"]
-    assert sorted(ids("trac")) == ["s1", "s2", "s6"]
-    assert ids("freig sched") == ["s6"]
-    assert ids("itcase") == ["s2"]
-    assert ids("12%") == ["s3"]
-    assert ids("%") == ["s1", "s3"]
-    assert ids("  ") == [f"s{n}" for n in range(1, 7)]
-    assert ids("nothing like it") == []
-    assert len(library.insights("trac", offset=1, limit=1)) == 1
-    assert library.insights("trac", limit=0) == []
-
-
-def test_vectors_come_back_as_they_were(library: Library, six_insights: list[Insight]) -> None:
-    library.add(six_insights)
-    keys = [key for key, _ in library.missing(MODEL)]
-    vectors = random_vectors(6)
-    library.put_vectors(MODEL, keys[::-1], vectors)
-    found_keys, found = library.vectors(MODEL)
-    assert found_keys.dtype == np.dtype(np.int64)
-    assert found.dtype == np.dtype(np.float32)
-    assert found_keys.tolist() == keys
-    np.testing.assert_array_equal(found, vectors[::-1])
-    assert library.vectors("model-2")[1].shape == (0, 0)
-    assert len(library.missing("model-2")) == 6
-
-
 def test_vectors_of_removed_passages_are_passed_over(library: Library, six_insights: list[Insight]) -> None:
     library.add(six_insights)
     keys = [key for key, _ in library.missing(MODEL)]
     library.remove(["s1"])
     library.put_vectors(MODEL, keys, random_vectors(6))
     assert library.vectors(MODEL)[0].tolist() == keys[1:]
-
-
-def test_vectors_that_cannot_be_right_are_refused(library: Library, six_insights: list[Insight]) -> None:
-    library.add(six_insights)
-    with pytest.raises(ValueError, match="2 keys"):
-        library.put_vectors(MODEL, [1, 2], random_vectors(1))
-    with pytest.raises(ModelError):
-        library.put_vectors(MODEL, [1], np.full((1, 4), np.nan, np.float32))
-    library.put_vectors(MODEL, [1], np.ones((1, 4), np.float32))
-    library.put_vectors(MODEL, [2], np.ones((1, 3), np.float32))
-    with pytest.raises(LibraryError, match="damaged vectors"):
-        library.vectors(MODEL)
 
 
 @pytest.fixture(scope="module")
@@ -508,37 +450,7 @@ def test_a_fault_in_the_middle_of_a_batch_takes_all_of_it_back(library: Library,
     assert library.add(six_insights) == Report(new=6)
 
 
-def test_a_closed_library_says_so(path: Path) -> None:
-    library = open_library(path, create=True)
-    library.close()
-    library.close()
-    with pytest.raises(LibraryError, match="closed"):
-        library.count()
-
-
 # Threads, processes, kills
-
-
-def test_threads_write_and_read_at_once(library: Library, path: Path) -> None:
-    faults: list[BaseException] = []
-
-    def work(name: str) -> None:
-        try:
-            for n in range(10):
-                library.add([make_insight(f"Thread {name} wrote number {n}.", insight_id=f"{name}{n}")])
-                assert library.lexical(f"thread {name}", 50)
-        except BaseException as error:
-            faults.append(error)
-
-    threads = [threading.Thread(target=work, args=(name,)) for name in ("x", "y", "z")]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert not faults
-    assert library.count() == 30
-    assert library.revision().endswith("-30")
-    assert library.check() == []
 
 
 ADD = """

@@ -30,7 +30,8 @@ from corpus.unspaced import is_pair
 from eval.session import temporary_library
 from rag.index import open_index
 from tests.fakes import HashEmbedder
-from tests.postgres_server import PostgresServer, eventually
+from tests.postgres_server import PostgresServer
+from tests.waiting import wait_for
 from ui.cli import main
 
 MODEL = "model-1"
@@ -379,13 +380,13 @@ def test_servers_that_go_down_and_come_back(
                 return str(servers.rows(where)[0][0])
 
             # Reads go to the replica, and what this process has just written is found at once, wherever it is.
-            eventually(lambda: served_by() == "replica")
+            wait_for(lambda: served_by() == "replica")
             for n in range(30):
                 library.add([make_insight(f"Insight number {n} has words.", insight_id=f"n{n}")])
                 assert library.get(f"n{n}") is not None
                 assert library.count() == n + 1
                 asked[served_by()] += 1
-            eventually(lambda: served_by() == "replica")
+            wait_for(lambda: served_by() == "replica")
             assert library.about_server()[-1] == "replica 1 is 0 bytes behind"
 
             # A replica that lags isn't asked for what it doesn't have.
@@ -395,7 +396,7 @@ def test_servers_that_go_down_and_come_back(
             assert library.count() == 36
             assert "bytes behind" in library.about_server()[-1]
             replica.sql("SELECT pg_wal_replay_resume()")
-            eventually(lambda: served_by() == "replica")
+            wait_for(lambda: served_by() == "replica")
 
             # The replica is down: the primary serves, without a fault and without a wait.
             replica.stop()
@@ -406,7 +407,7 @@ def test_servers_that_go_down_and_come_back(
             assert time.monotonic() - begun < 5
             assert library.about_server()[-1] == "replica 1 doesn't answer"
             replica.start()
-            eventually(lambda: served_by() == "replica")
+            wait_for(lambda: served_by() == "replica")
 
             # The primary is down: reads go on, writes say why not; a second library can be opened and read.
             primary.stop()
@@ -433,7 +434,7 @@ def test_servers_that_go_down_and_come_back(
             assert library.count() == 36
             assert library.add([make_insight("Stored.")]) == Report(new=1)
             replica.start()
-            eventually(lambda: served_by() == "replica")
+            wait_for(lambda: served_by() == "replica")
             assert library.count() == 37
             assert library.check() == []
         assert asked["replica"] + asked["primary"] == 30

@@ -35,7 +35,8 @@ from rag.nearest import ExactIndex
 from rag.pgvector import DatabaseIndex
 from rag.retrieve import RETRIEVERS, retrieve
 from tests.fakes import HashEmbedder
-from tests.postgres_server import PostgresServer, eventually
+from tests.postgres_server import PostgresServer
+from tests.waiting import wait_for
 
 MODEL = "model-1"
 KINDS = ("sqlite", "postgres")
@@ -542,6 +543,7 @@ def test_vectors_come_back_as_they_were(library: Library, six_insights: list[Ins
     assert some.tolist() == [keys[0], keys[4]]
     np.testing.assert_array_equal(theirs, vectors[::-1][[0, 4]])
     assert library.vectors("model-3")[1].shape == library.vectors_of("model-3", some)[1].shape == (0, 0)
+    assert len(library.missing("model-3")) == 6
     library.note_model(MODEL, "all-MiniLM")
     assert [(one.fingerprint, one.name, one.count, one.bytes) for one in library.vector_sets()] == [
         (MODEL, "all-MiniLM", 6, 6 * 8 * 4),
@@ -617,7 +619,7 @@ def test_the_index_in_the_database_finds_what_the_exact_one_finds(
             assert isinstance(library, PostgresLibrary)
             name = corpus.postgres_vectors.index_name(embedder.fingerprint, embedder.dimensions)
             sql = "SELECT idx_scan FROM pg_stat_user_indexes WHERE indexrelid = to_regclass(%s)"
-            eventually(lambda: library._servers.rows(sql, (name,))[0][0] >= 6)  # it is counted a little late
+            wait_for(lambda: library._servers.rows(sql, (name,))[0][0] >= 6)  # it is counted a little late
         asked = [int(keys[3]), 10**9, int(keys[1])]
         assert list(index.reconstruct(asked)) == [asked[0], asked[2]]
         np.testing.assert_array_equal(index.reconstruct(asked)[asked[0]], rows[3])

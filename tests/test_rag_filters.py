@@ -278,21 +278,6 @@ def test_a_filter_costs_nothing_of_the_best_however_many_it_leaves(kind: str, sh
                 assert len(found) == 3
 
 
-@pytest.mark.parametrize("kind", RETRIEVERS)
-def test_what_only_the_filter_leaves_is_found_however_far_down_it_was(kind: str, library: Library) -> None:
-    library.add([make_insight(f"Losses weigh more than gains, says note {n}.", author="Crowd") for n in range(120)])
-    library.add([make_insight("Gains of crates weigh less to a clerk.", insight_id="far", author="Lone Clerk")])
-    embedder = HashEmbedder()
-    index = open_index(library, embedder)
-    config = Config(retriever=kind, candidates=5)
-    asked = "Do losses weigh more than gains of the same size?"
-    everything = retrieve(asked, library, index, embedder, config)
-    assert "far" not in [hit.insight.insight_id for hit in everything]
-    hits = retrieve(asked, library, index, embedder, config, filters=Filter(authors=("Lone Clerk",)))
-    assert [hit.insight.insight_id for hit in hits] == ["far"]
-    assert retrieve(asked, library, index, embedder, config, filters=Filter(authors=("Nobody",))) == []
-
-
 # ------------------------------------------------------------------------------------------------- read from a question
 
 
