@@ -8,14 +8,14 @@ import re
 from collections.abc import Mapping, Sequence
 from html import escape
 
+from corpus.insight import first_words
+
 HEAD = "#separator:tab\n#html:true\n#guid column:1\n#tags column:4\n#columns:guid\tFront\tBack\ttags\n"
-_WORDS = 8  # of the text, where there is no title
 
 
 def anki_card(fields: Mapping[str, str], tags: Sequence[str]) -> str:
     """The line of a card: the title in front, with where it is from; the text, the note and the address behind."""
-    words = fields["text"].split()
-    title = fields["title"] or " ".join(words[:_WORDS]) + ("…" if len(words) > _WORDS else "")
+    title = fields["title"] or first_words(fields["text"])
     about = " · ".join(filter(None, (fields["author"], fields["source"], fields["date"])))
     front = _html(title) + (f"<br><small>{_html(about)}</small>" if about else "")
     back = _html(fields["text"]) + (f"<br><br><i>{_html(fields['note'])}</i>" if fields["note"] else "")

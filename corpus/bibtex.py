@@ -6,6 +6,7 @@ An insight's text is the abstract, the person's note the annotation, its source 
 import re
 from collections.abc import Iterator, Mapping
 
+from corpus.insight import first_words
 from corpus.rows import as_string
 
 MARK = "% Footnoted export 1. Each entry is an insight: the abstract is its text, annote the note on it."
@@ -27,7 +28,6 @@ _BRACES = {"{": "textbraceleft", "}": "textbraceright"}
 _SIGNS = {macro: sign for sign, macro in {**_MACROS, **_BRACES}.items()}
 _ENTRY = re.compile(r"^@(\w+)\s*\{\s*([^\s,{}]*)\s*,", re.MULTILINE)
 _FIELD = re.compile(r"[\s,]*([A-Za-z]+)\s*=\s*\{")
-_WORDS = 8  # of the text, where there is no title
 
 
 def bibtex_entry(number: int, fields: Mapping[str, object]) -> str:
@@ -39,8 +39,7 @@ def bibtex_entry(number: int, fields: Mapping[str, object]) -> str:
         if value := as_string(fields.get(name)):
             written[field] = value
         elif name == "title":  # a list of entries without titles can't be read
-            words = as_string(fields.get("text")).split()
-            written |= {"title": " ".join(words[:_WORDS]) + ("…" if len(words) > _WORDS else ""), _FROM_TEXT: "1"}
+            written |= {"title": first_words(as_string(fields.get("text"))), _FROM_TEXT: "1"}
     if year := re.match(r"\d{4}(?!\d)", written.get("date", "")):
         written["year"] = year[0]
     lines = [f"@misc{{{insight_id if is_key else f'insight-{number}'},\n"]

@@ -14,6 +14,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
@@ -69,31 +70,35 @@ def _anki(insights: Iterable[Insight]) -> Iterator[str]:
         yield anki_card({name: getattr(insight, name) for name in FIELDS if name != "tags"}, insight.tags)
 
 
-EXPORTS: dict[str, Callable[[Iterable[Insight]], Iterator[str]]] = {
-    "jsonl": _jsonl,
-    "csv": _csv,
-    "markdown": _markdown,
-    "bibtex": _bibtex,
-    "anki": _anki,
+@dataclass(frozen=True, slots=True)
+class Export:
+    """A form in which all insights can be written."""
+
+    title: str  # as a person calls it
+    suffix: str
+    media_type: str
+    write: Callable[[Iterable[Insight]], Iterator[str]]
+    comes_back: bool = True  # whether a reader makes the same insights of it
+
+
+EXPORTS: dict[str, Export] = {
+    "jsonl": Export("JSON lines", ".jsonl", "application/jsonl", _jsonl),
+    "csv": Export("CSV table", ".csv", "text/csv", _csv),
+    "markdown": Export("Markdown", ".md", "text/markdown", _markdown),
+    "bibtex": Export("BibTeX", ".bib", "application/x-bibtex", _bibtex),
+    "anki": Export("Anki", ".anki.txt", "text/plain", _anki, comes_back=False),
 }
-SUFFIXES: dict[str, str] = {
-    "jsonl": ".jsonl",
-    "csv": ".csv",
-    "markdown": ".md",
-    "bibtex": ".bib",
-    "anki": ".anki.txt",
-}
-ONE_WAY = frozenset({"anki"})  # exports that no reader reads back
 
 
 def export_format(path: Path, format_name: str | None = None) -> str:
     """The format to write: as named, else by the file's name. Raises UsageError if neither tells one."""
     name = path.name.casefold()
-    found = format_name or next((form for form, end in SUFFIXES.items() if name.endswith(end)), None)
+    found = format_name or next((form for form, export in EXPORTS.items() if name.endswith(export.suffix)), None)
     if found not in EXPORTS:
+        suffixes = [export.suffix for export in EXPORTS.values()]
         raise UsageError(
             f'"{format_name}" is not a format to export to.' if format_name else f"{path} tells no format by its name.",
-            f"Name it one that ends in {', '.join(SUFFIXES.values())}, or name its format: {', '.join(EXPORTS)}.",
+            f"Name it one that ends in {', '.join(suffixes)}, or name its format: {', '.join(EXPORTS)}.",
         )
     return found
 
@@ -118,7 +123,7 @@ def write_export(path: Path, insights: Iterable[Insight], format_name: str, *, r
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with beside.open("x", encoding="utf-8", newline="\n") as file:
-            file.writelines(EXPORTS[format_name](counted()))
+            file.writelines(EXPORTS[format_name].write(counted()))
         os.replace(beside, path)
     except BaseException:
         beside.unlink(missing_ok=True)

@@ -76,6 +76,12 @@ def make_insight(
     )
 
 
+def first_words(text: str) -> str:
+    """What stands for a title where there is none: the first eight words."""
+    words = text.split()
+    return " ".join(words[:8]) + ("…" if len(words) > 8 else "")
+
+
 def content_id(text: str) -> str:
     """The id of a text: 16 hexadecimal digits of its SHA-256, blind to case and spacing."""
     return hashlib.sha256(" ".join(text.casefold().split()).encode()).hexdigest()[:16]

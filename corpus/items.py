@@ -89,6 +89,11 @@ def without_place(title: str) -> str:
     return _PLACE.sub("", title)
 
 
+def source_beside(insight: Insight) -> str:
+    """An insight's source, where its title doesn't say it already."""
+    return "" if without_place(insight.title) == insight.source else insight.source
+
+
 def file_title(path: Path) -> str:
     """What a file is called by its name; "" for text that came without one."""
     return path.stem if path.suffix else ""

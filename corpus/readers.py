@@ -6,6 +6,7 @@ A new format is one module `formats/NAME.py` with its reader, and one entry in F
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path, PurePath
 
 from corpus.errors import UsageError
@@ -64,6 +65,7 @@ FORMATS: dict[str, Format] = {
     "docx": Format("Word document", read_docx, (".docx",), is_text=False),
     "bibtex": Format("BibTeX of Footnoted", read_bibtex, (".bib",)),
 }
+CONVERTED = ("html", "pdf", "docx")  # by a process of its own, which takes seconds
 READABLE = tuple(dict.fromkeys(suffix for form in FORMATS.values() for suffix in form.suffixes))
 _NONE: Mapping[str, str] = {}
 
@@ -145,6 +147,7 @@ def find_sources(
     if format_name is not None and format_name not in FORMATS:
         raise UsageError(f'"{format_name}" is not a format.', f"The formats are: {', '.join(FORMATS)}.")
 
+    @cache  # asked for a named file twice, and each time its beginning would be read
     def chosen(path: Path) -> str | None:
         if format_name or not by_columns:
             return format_name or format_of(path)

@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from corpus.errors import UsageError
-from corpus.export import EXPORTS, MARK, ONE_WAY, SUFFIXES, export_format, write_export
+from corpus.export import EXPORTS, MARK, export_format, write_export
 from corpus.insight import Insight, make_insight
 from corpus.items import Problem
 from corpus.library import open_library
@@ -18,7 +18,7 @@ from corpus.pasted import read_bytes
 from corpus.readers import read_paths
 from corpus.rows import as_tags, iso_date, tags_as_text
 
-FORMATS = pytest.mark.parametrize("format_name", [name for name in EXPORTS if name not in ONE_WAY])
+FORMATS = pytest.mark.parametrize("format_name", [name for name, export in EXPORTS.items() if export.comes_back])
 NASTY = (
     "<b>",
     "\\<",
@@ -76,7 +76,7 @@ INSIGHTS = st.builds(
 
 
 def written(insights: Iterable[Insight], format_name: str) -> bytes:
-    return "".join(EXPORTS[format_name](insights)).encode()
+    return "".join(EXPORTS[format_name].write(insights)).encode()
 
 
 @FORMATS
@@ -99,7 +99,7 @@ def test_a_library_comes_back_with_its_order_and_ids(
     rich = make_insight(
         "Rich.\n\nIn lines.", title="T", author="A", url="https://x.example/", tags=["a, b"], note="N\nM"
     )
-    file = tmp_path / f"all{SUFFIXES[format_name]}"
+    file = tmp_path / f"all{EXPORTS[format_name].suffix}"
     with open_library(tmp_path / "one.db", create=True) as one, open_library(tmp_path / "two.db", create=True) as two:
         one.add([*six_insights, rich])
         assert write_export(file, one.insights(), export_format(file)) == 7

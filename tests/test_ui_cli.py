@@ -775,7 +775,8 @@ def test_the_doctor_names_every_fault_and_goes_on(run: Run, monkeypatch: pytest.
 def test_the_doctor_wants_room_for_the_writer_until_it_is_converted(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from ui.doctor import CONVERTED, ROOM, examine
+    from ui.doctor import CONVERTED, examine
+    from ui.library_health import ROOM
 
     usage = shutil.disk_usage(tmp_path)._replace(free=ROOM + 1)
     monkeypatch.setattr("shutil.disk_usage", lambda path: usage)

@@ -11,13 +11,13 @@ import pytest
 
 from corpus.errors import LibraryError, UsageError
 from corpus.imports import Found
-from corpus.insight import make_insight
+from corpus.insight import Insight, make_insight
 from corpus.library import Library, open_library
 from rag.models import Report
 from rag.workers import Workers
 from tests import kill_import
 from tests.fakes import HashEmbedder
-from ui import cli, import_cli, terminal
+from ui import cli, import_cli, terminal, watch_cli
 from ui.import_cli import Adding, add
 from ui.watch_cli import differences, look, watch
 
@@ -297,7 +297,7 @@ with open_library(sys.argv[1]) as library:
 """
 EDITOR = """
 import sys
-from corpus.insight import make_insight
+from corpus.insight import Insight, make_insight
 from corpus.library import open_library
 with open_library(sys.argv[1]) as library:
     for n in range(40):
@@ -347,3 +347,23 @@ def test_problems_are_named_when_nothing_can_be_added(capsys: pytest.CaptureFixt
     assert cli.main(["library", "add", "empty.txt", "--library", "mine.db"]) == 2
     assert capsys.readouterr().err.startswith("unreadable  empty.txt: ")
     assert not Path("mine.db").exists()
+
+
+def test_watching_loads_the_embedder_once(
+    tmp_path: Path, six_insights: list[Insight], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loaded: list[str] = []
+
+    def opening(name: str, report: object) -> HashEmbedder:
+        loaded.append(name)
+        return HashEmbedder()
+
+    monkeypatch.setattr(watch_cli, "open_embedder", opening)
+    embed = watch_cli.embedding("hash")
+    assert loaded == [], "not before something is to be embedded"
+    with open_library(tmp_path / "mine.db", create=True) as library:
+        for insight in six_insights[:3]:
+            library.add([insight])
+            embed(library)
+        assert library.missing(HashEmbedder.fingerprint) == []
+    assert loaded == ["hash"]

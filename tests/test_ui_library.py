@@ -16,7 +16,7 @@ from corpus.browse import Selection
 from corpus.errors import UsageError
 from corpus.imports import Outcome, Planned
 from corpus.insight import Insight, make_insight
-from corpus.items import Problem
+from corpus.items import Item, Problem
 from corpus.library import Library, open_library, own_library
 from rag.config import Config
 from rag.datatypes import Status
@@ -678,3 +678,19 @@ def test_the_list_over_a_scripted_engine(scripted: "ScriptedEngine") -> None:
     assert html.index("Containing these words") < html.index("second pane") < html.index("Near in meaning")
     assert html.count("second pane") == 1
     assert "The embedder doesn&#39;t answer." in desk.listing("broken")
+
+
+def test_a_document_is_converted_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+
+    def reading(name: str, data: bytes, format_name: str, most: int) -> list[Item]:
+        read.append(format_name)
+        return [make_insight("Tar keeps ropes dry.")]
+
+    monkeypatch.setattr("ui.inbox.read_bytes", reading)
+    inbox = Inbox()
+    tokens = [inbox.send("page.html", b"<p>Tar keeps ropes dry.</p>"), inbox.send("a.txt", b"Tar keeps ropes dry.")]
+    inbox.settle([(token, parcel.opened()) for token, parcel in inbox.parcels(tokens)])
+    for token, parcel in inbox.parcels(tokens, "html"):
+        assert len(parcel.items) == 1, token
+    assert read == ["html", "html"], "the page when it was opened; the text now that it is to be read as a page"

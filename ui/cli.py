@@ -9,10 +9,10 @@ import io
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from corpus.errors import FootnotedError, UsageError
 
@@ -293,12 +293,6 @@ def _reading(options: Options) -> "Iterator[Pipeline]":
         yield pipeline
 
 
-def _write_lines(records: Iterable[dict[str, Any]]) -> None:
-    """One JSON object a line."""
-    for record in records:
-        sys.stdout.write(json.dumps(record, ensure_ascii=False) + "\n")
-
-
 def run_add(options: Options) -> int:
     """Read the files, store what is new, embed it, and say what happened to every item."""
     from functools import partial
@@ -329,32 +323,22 @@ def run_add(options: Options) -> int:
 
 def run_watch(options: Options) -> int:
     """Keep the library in step with a folder until Ctrl-C."""
-    from functools import cache
+    from ui.watch_cli import embedding, watch
 
-    from rag.embed import open_embedder
-    from rag.index import open_index
-    from ui import terminal
-    from ui.watch_cli import watch
-
-    config = _config(options)
-    embedder = cache(open_embedder)  # loaded when something has to be embedded, and kept
-
-    def embed(library: "Library") -> None:
-        with terminal.progress() as report:
-            open_index(library, embedder(config.embedder, report), report=report)
-
+    embed = embedding(_config(options).embedder)
     return watch(options.folder, lambda: _library(options, create=True), embed, prune=options.prune)
 
 
 def run_list(options: Options) -> int:
     """List the insights, all or those with some words."""
     from ui import terminal
+    from ui.finding_cli import write_lines
     from ui.record import insight_record
 
     with _library(options) as library:
         insights = library.insights(options.query)
         if options.json:
-            _write_lines(map(insight_record, insights))
+            write_lines(map(insight_record, insights))
         else:
             terminal.show_insights(insights, library.name)
     return 0 if insights else NOT_IN_LIBRARY

@@ -20,12 +20,11 @@ from rag.read import fitted_to
 from rag.write import open_writer
 from ui.conversations import default_path, look_at
 from ui.findings import Finding
-from ui.library_health import look_at_library, look_at_vectors, mine_alone
+from ui.library_health import MB, ROOM, look_at_library, look_at_vectors, mine_alone
 from ui.users import read_users
 
 PACKAGES = ("torch", "transformers", "sentence-transformers", "faiss-cpu", "gradio")
-MB = 1_000_000
-CONVERTED, ROOM = 300 * MB, 50 * MB  # the default writer once it is converted; a library with its index
+CONVERTED = 300 * MB  # the default writer once it is converted
 
 
 def examine(library: str | None, config: Config, *, fix: bool = False, auth: Path | None = None) -> Iterator[Finding]:

@@ -3,8 +3,8 @@
 import argparse
 import json
 import sys
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
 from corpus.errors import UsageError
 from ui.filter_cli import add_filter_arguments
@@ -39,14 +39,19 @@ def checked_count(options: argparse.Namespace) -> int:
     return int(options.k)
 
 
+def write_lines(records: Iterable[dict[str, Any]]) -> None:
+    """Write one JSON object a line."""
+    for record in records:
+        sys.stdout.write(json.dumps(record, ensure_ascii=False) + "\n")
+
+
 def write_hits(hits: "Sequence[Hit]", library: str, *, as_json: bool) -> int:
     """Write the insights; the exit code."""
     from ui import terminal
     from ui.record import hit_record
 
     if as_json:
-        for hit in hits:
-            sys.stdout.write(json.dumps(hit_record(hit), ensure_ascii=False) + "\n")
+        write_lines(map(hit_record, hits))
     else:
         terminal.show_hits(hits, library)
     return 0 if hits else NOT_IN_LIBRARY
@@ -54,14 +59,9 @@ def write_hits(hits: "Sequence[Hit]", library: str, *, as_json: bool) -> int:
 
 def related(pipeline: "Pipeline", insight_id: str, k: int, *, as_json: bool) -> int:
     """Write an insight's neighbours; the exit code. Raises UsageError for an unknown id."""
-    check_id(pipeline.library.get, insight_id)
-    return write_hits(pipeline.related(insight_id, k), pipeline.library.name, as_json=as_json)
-
-
-def check_id(get: Callable[[str], object], insight_id: str) -> None:
-    """Raise UsageError if there is no such insight."""
-    if get(insight_id) is None:
+    if pipeline.library.get(insight_id) is None:
         raise UsageError(f"No insight has the id {insight_id}.", "See `footnoted library list` for the ids.")
+    return write_hits(pipeline.related(insight_id, k), pipeline.library.name, as_json=as_json)
 
 
 def write_stands(stands: "Sequence[Stand]", *, as_json: bool) -> int:
@@ -71,8 +71,7 @@ def write_stands(stands: "Sequence[Stand]", *, as_json: bool) -> int:
 
     records = [stand_record(stand) for stand in stands]
     if as_json:
-        for record in records:
-            sys.stdout.write(json.dumps(record, ensure_ascii=False) + "\n")
+        write_lines(records)
     else:
         for line in lines(records):
             sys.stdout.write(f"{line}\n\n")

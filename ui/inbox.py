@@ -13,7 +13,7 @@ from corpus.insight import one_line
 from corpus.items import Item
 from corpus.pasted import guess_format, read_bytes
 from corpus.plaintext import beginning_of
-from corpus.readers import FORMATS, READABLE, detected
+from corpus.readers import CONVERTED, FORMATS, READABLE, detected
 
 MAX_PASTE = 60_000  # characters; in UTF-8 it must pass the limit that server.py sets for a request
 MAX_FILE = 5_000_000  # bytes
@@ -32,11 +32,18 @@ class Parcel:
     data: bytes
     format_name: str
     sent: bool = True  # a file; else it was pasted
+    found: tuple[Item, ...] | None = None  # what `opened` found in it
 
     @property
     def items(self) -> list[Item]:
         """The insights in it, and what can't be read; if these are too many for an import, not all."""
+        if self.found is not None:
+            return [*self.found]
         return read_bytes(self.name, self.data, self.format_name, MAX_ITEMS + 1)
+
+    def opened(self) -> "Parcel":
+        """The same, and a document isn't converted again: that may take minutes. Of the others reading is quick."""
+        return replace(self, found=tuple(self.items)) if self.format_name in CONVERTED else self
 
 
 class Inbox:
@@ -88,8 +95,8 @@ class Inbox:
                 if held is None:
                     raise UsageError("This is not held here any more.", "Paste it or choose the file again.")
                 parcel = held[1]
-                if isinstance(format_name, str) and format_name in FORMATS:
-                    parcel = replace(parcel, format_name=format_name)
+                if isinstance(format_name, str) and format_name in FORMATS and format_name != parcel.format_name:
+                    parcel = replace(parcel, format_name=format_name, found=None)
                 found.append((token, parcel))
         return found
 

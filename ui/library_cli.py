@@ -92,7 +92,7 @@ def export(library: Library, file: str, format_name: str | None, *, replace: boo
     """Write all insights to a file; `-` is standard output, in the format that is named (JSONL if none is)."""
     if file == "-":
         chosen = export_format(Path("-.jsonl"), format_name)
-        sys.stdout.writelines(EXPORTS[chosen](library.insights()))
+        sys.stdout.writelines(EXPORTS[chosen].write(library.insights()))
         return 0
     path = Path(file)
     if path.exists() and library.path.exists() and path.samefile(library.path):

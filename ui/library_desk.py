@@ -17,7 +17,7 @@ from typing import Any, Protocol, runtime_checkable
 from corpus.browse import EVERYTHING, FACETS, SORTS, Selection
 from corpus.edit import EDITABLE
 from corpus.errors import FootnotedError, UsageError
-from corpus.export import EXPORTS, SUFFIXES
+from corpus.export import EXPORTS
 from corpus.imports import Planned, Report, plan
 from corpus.insight import Insight, one_line
 from corpus.items import Item, Problem
@@ -226,7 +226,7 @@ class LibraryDesk:
                 tokens = [self._inbox.paste(told.get("text"))]
             parcels = self._inbox.parcels(tokens, told.get("format"))
             # A format that was chosen belongs to the text from now on: it is what will be imported.
-            held = self._inbox.settle(parcels)
+            held = self._inbox.settle([(token, parcel.opened()) for token, parcel in parcels])
             planned = self._planned(_items(parcel for _, parcel in held))
             read_as = [f"{parcel.name}, read as {FORMATS[parcel.format_name].title}." for _, parcel in held]
             return view.preview_page(planned, [token for token, _ in held], read_as, rights)
@@ -409,7 +409,7 @@ class LibraryDesk:
 
     def export(self, format_name: str) -> Iterator[str] | None:
         """All insights in a format of EXPORTS, piece by piece; None if it isn't one."""
-        return EXPORTS[format_name](self._engine.library.insights()) if format_name in EXPORTS else None
+        return EXPORTS[format_name].write(self._engine.library.insights()) if format_name in EXPORTS else None
 
     # ------------------------------------------------------------------------------------------------------ rights
 
@@ -446,7 +446,7 @@ class LibraryDesk:
 
 def export_suffix(suffix: str) -> str | None:
     """The format that a suffix such as ".csv" stands for."""
-    return next((name for name, end in SUFFIXES.items() if end == suffix), None)
+    return next((name for name, export in EXPORTS.items() if export.suffix == suffix), None)
 
 
 def _items(parcels: Iterator[Parcel]) -> list[Item]:

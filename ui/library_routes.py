@@ -8,16 +8,10 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
 from corpus.errors import FootnotedError
+from corpus.export import EXPORTS
 from ui.library_desk import LibraryDesk, export_suffix
 
 UPLOAD = "/library/upload"
-_KINDS = {
-    "jsonl": "application/jsonl",
-    "csv": "text/csv",
-    "markdown": "text/markdown",
-    "bibtex": "application/x-bibtex",
-    "anki": "text/plain",
-}
 
 
 def add_routes(app: FastAPI, desk: LibraryDesk) -> None:
@@ -51,5 +45,7 @@ def add_routes(app: FastAPI, desk: LibraryDesk) -> None:
             return JSONResponse({"detail": "Not found."}, 404)
         name = f'attachment; filename="insights{suffix}"'
         return StreamingResponse(
-            pieces, media_type=f"{_KINDS[format_name]}; charset=utf-8", headers={"content-disposition": name}
+            pieces,
+            media_type=f"{EXPORTS[format_name].media_type}; charset=utf-8",
+            headers={"content-disposition": name},
         )

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from corpus.browse import EVERYTHING, Facet, Selection
 from corpus.edit import EDITABLE
-from corpus.export import SUFFIXES
+from corpus.export import EXPORTS
 from corpus.imports import Import, Outcome, Planned, Report, Undone, differing
 from corpus.insight import Insight
 from corpus.items import Problem
@@ -31,7 +31,6 @@ SORTS = {
 }
 FACETS = {"author": "Author", "source": "Source", "tag": "Tag", "year": "Year"}
 READ_AS = {"": "Find out by itself"} | {name: form.title for name, form in FORMATS.items() if form.is_text}
-EXPORT_NAMES = {"jsonl": "JSON lines", "csv": "CSV table", "markdown": "Markdown", "bibtex": "BibTeX", "anki": "Anki"}
 LABELS = {
     "text": "Text",
     "title": "Title",
@@ -230,8 +229,7 @@ _render = templates(
     hints=HINTS,
     first_values=FIRST_VALUES,
     suffixes=",".join(READABLE),
-    exports=SUFFIXES,
-    export_names=EXPORT_NAMES,
+    exports=EXPORTS,
     max_paste=MAX_PASTE,
     max_file=MAX_FILE,
     max_files=MAX_FILES,

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from corpus.insight import Insight
-from corpus.items import without_place
+from corpus.items import source_beside
 from rag.datatypes import Answer, Coming, Hit, Phase, Status, Verdict
 from ui.feedback import reasons
 from ui.record import (
@@ -380,7 +380,7 @@ def named(insight: Insight) -> bool:
 
 def meta(insight: Insight) -> str:
     """Who said it, where and when, as far as that is known and the heading doesn't say it."""
-    source = insight.source if insight.title and without_place(insight.title) != insight.source else ""
+    source = source_beside(insight) if insight.title else ""
     return " · ".join(part for part in (insight.author, source, insight.date) if part)
 
 

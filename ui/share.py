@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from corpus.insight import Insight
-from corpus.items import without_place
+from corpus.items import source_beside
 from rag.datatypes import Answer, Status, Verdict
 from ui.conversations import Conversation
 from ui.record import (
@@ -127,8 +127,7 @@ def _reference(insight: Insight, spans: Sequence[tuple[int, int]]) -> str:
     """What an insight says at these characters (its beginning, if there are none), and where it is from."""
     marked = [segment.text for segment in segments(insight.text, spans) if segment.marked]
     parts = [f"“{markdown_text(' … '.join(marked) or preview(insight.text))}”"]
-    source = "" if without_place(insight.title) == insight.source else insight.source
-    about = " · ".join(part for part in (insight.title, insight.author, source, insight.date) if part)
+    about = " · ".join(part for part in (insight.title, insight.author, source_beside(insight), insight.date) if part)
     if about:
         parts.append(markdown_text(about))
     if insight.url:

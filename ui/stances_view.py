@@ -6,11 +6,10 @@ from typing import Any
 from rag.stances import Stance, Stand
 from ui.record import hit_record
 
-SAYS: Mapping[Stance, str] = {
+_SAYS: Mapping[Stance, str] = {
     Stance.SUPPORTS: "supports it",
     Stance.DISAGREES: "disagrees",
     Stance.UNCLEAR: "is near it; whether for or against can't be told",
-    Stance.SILENT: "says nothing on it",
 }
 _IN_A_WORD: Mapping[Stance, str] = {
     Stance.SUPPORTS: "for it",
@@ -46,10 +45,10 @@ def summary(records: Sequence[Mapping[str, Any]]) -> str:
 
 def lines(records: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """One line for each insight that speaks of the claim, supporters first, then those that disagree."""
-    for stance in (Stance.SUPPORTS, Stance.DISAGREES, Stance.UNCLEAR):
+    for stance, says in _SAYS.items():
         for row in records:
             if row["stance"] == stance:
-                yield f"{_who(row['insight'])} {SAYS[stance]}: “{_quoted(row)}”"
+                yield f"{_who(row['insight'])} {says}: “{_quoted(row)}”"
 
 
 def _quoted(row: Mapping[str, Any]) -> str:

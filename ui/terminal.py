@@ -24,7 +24,7 @@ from rich.table import Table
 from rich.text import Text
 
 from corpus.insight import Insight
-from corpus.items import Problem, without_place
+from corpus.items import Problem, source_beside
 from rag.datatypes import Answer, Hit, Phase, Status, Step
 from rag.models import Report
 from ui.record import SURE, filtered, find, marked_text, number, shown, sought
@@ -287,8 +287,7 @@ def _lower(insight: Insight) -> Text:
 
 
 def _about(insight: Insight) -> str:
-    source = "" if without_place(insight.title) == insight.source else insight.source
-    known = [part for part in (insight.author, insight.title, source, insight.date) if part]
+    known = [part for part in (insight.author, insight.title, source_beside(insight), insight.date) if part]
     return f" — {', '.join(known)}" if known else ""
 
 

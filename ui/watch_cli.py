@@ -13,14 +13,28 @@ from pathlib import Path
 from corpus.errors import FootnotedError, UsageError
 from corpus.imports import Report
 from corpus.insight import Insight
-from corpus.items import Problem
 from corpus.library import Library
-from corpus.readers import READABLE, Source, find_sources, format_of
+from corpus.readers import READABLE, find_sources
 from corpus.reading import read_sources
+from rag.embed import Embedder, open_embedder
+from rag.index import open_index
 from ui import terminal
 
 SECONDS = 2.0  # between two looks
 Look = dict[str, tuple[int, int]]  # a file's absolute path -> when it was changed, in ns, and its size
+
+
+def embedding(embedder_name: str) -> Callable[[Library], None]:
+    """What embeds whatever a library lacks. The model is loaded when something has to be embedded, and kept."""
+    loaded: list[Embedder] = []
+
+    def embed(library: Library) -> None:
+        with terminal.progress() as report:
+            if not loaded:
+                loaded.append(open_embedder(embedder_name, report))
+            open_index(library, loaded[0], report=report)
+
+    return embed
 
 
 def watch(
@@ -100,8 +114,7 @@ def _follow(
     embed: Callable[[Library], None],
 ) -> Library | None:
     """Read the files that changed, store and embed; the library, which is made when there is something for it."""
-    files = [Path(path) for path in changed]
-    sources: list[Source | Problem] = list(find_sources([path for path in files if format_of(path)]))
+    sources = list(find_sources([Path(path) for path in changed]))
     found = list(read_sources(sources, {}, lambda source, count: None))
     if library is None and not any(isinstance(one.item, Insight) for one in found):
         return None

@@ -10,7 +10,6 @@ from corpus.items import Item, Problem, file_title, located, made
 from corpus.markdown import Block, markdown_blocks
 from corpus.plaintext import Unreadable, load_bytes
 
-Converter = Callable[[Path, str], dict[str, str]]
 _OLD_OFFICE = b"\xd0\xcf\x11\xe0"  # how a .doc begins, and a .docx with a password
 _JUNK = re.compile(
     r"microsoft (?:word|powerpoint)|untitled|\.(?:docx?|indd|tex|qxd|dvi|pdf)$|^(?:slide|document)\s*\d*$"
