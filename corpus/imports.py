@@ -91,6 +91,10 @@ class Held:
         if self.scope:
             self.places.setdefault(insight_id, set()).add(place)
 
+    def covers(self, path: str) -> bool:
+        """Whether what isn't found in this file any more is to be pruned."""
+        return any(is_within(path, one) for one in self.scope) and not any(is_within(path, one) for one in self.unsure)
+
     def doubt(self, problem: Problem) -> None:
         """Something couldn't be read: it may be what seems to be gone."""
         self.unsure.add(storable(os.path.abspath(problem.path)))

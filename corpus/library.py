@@ -36,7 +36,7 @@ SHIPPED = Path(__file__).with_name("insights")
 
 @runtime_checkable
 class Library(Protocol):
-    """Insights on disk. Open it with `open_library`; it may be used from several threads and processes.
+    """Insights in a file or on a server. Open it with `open_library`; several threads and processes may use it.
 
     Every method raises LibraryError if the insights can't be read or written; what was stored before is then still
     there.
@@ -181,10 +181,10 @@ class Library(Protocol):
         """Remember the name that opens the model with this fingerprint again; not where nothing can be written."""
 
     def check(self) -> list[str]:
-        """What is wrong with the file, a sentence each; nothing if it is healthy."""
+        """What is wrong with it, a sentence each; nothing if it is healthy."""
 
     def close(self) -> None:
-        """Close the file in all threads. May be called twice."""
+        """Close it in all threads. May be called twice."""
 
     def __enter__(self) -> "Library": ...
 

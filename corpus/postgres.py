@@ -56,7 +56,7 @@ from corpus.postgres_search import (
     sendable_all,
 )
 from corpus.postgres_servers import Servers, read_only_error
-from corpus.postgres_vectors import INDEXED, MOST_DIMENSIONS, make_index, nearest, put, vector_from
+from corpus.postgres_vectors import INDEXED, MOST_DIMENSIONS, has_index, make_index, nearest, put, vector_from
 from corpus.postgres_write import (
     COLUMNS,
     GONE,
@@ -501,9 +501,15 @@ class PostgresLibrary:
         ((count,),) = self._servers.rows(sql, (fingerprint, INDEXED))
         if count < INDEXED or dimensions > MOST_DIMENSIONS or self.read_only:
             return False
+        if self.has_vector_index(fingerprint, dimensions):
+            return True
         with self._servers.connection() as connection:
             make_index(connection, fingerprint, dimensions)
         return True
+
+    def has_vector_index(self, fingerprint: str, dimensions: int) -> bool:
+        """Whether the index of a model's vectors is there and whole."""
+        return self._servers.read(lambda connection: has_index(connection, fingerprint, dimensions))
 
     # The server
 
@@ -545,7 +551,7 @@ class PostgresLibrary:
         """The model's fingerprint, and the vectors of the passages that a batch would bring, by their texts."""
         if self._embed is None:
             return "", {}
-        planned = self._servers.snapshot(lambda connection: planned_batch(connection, batch, set(seen)))
+        planned = self._servers.snapshot(lambda connection: planned_batch(connection, batch, set(seen), linked=False))
         after = [one.after for one in planned if one.after and is_new_text(one)]
         texts = list(dict.fromkeys(part.text for insight in after for part in split_passages(insight)))
         if not texts:

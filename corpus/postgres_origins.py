@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from psycopg import Connection
 
-from corpus.imports import Held, is_within
+from corpus.imports import Held
 from corpus.postgres_schema import Row
 
 
@@ -35,7 +35,7 @@ def vanished(connection: Connection[Row], held: Held) -> tuple[list[tuple[int, i
     places = {
         number: path
         for number, path in connection.execute("SELECT number, path FROM places WHERE path <> ''").fetchall()
-        if any(is_within(path, one) for one in held.scope) and not any(is_within(path, one) for one in held.unsure)
+        if held.covers(path)
     }
     sql = """SELECT insight, insight_id, place FROM origins JOIN insights ON number = insight
         WHERE place = ANY(%s::bigint[]) ORDER BY insight"""

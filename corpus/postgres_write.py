@@ -41,15 +41,20 @@ class State:
         self._connection.execute("UPDATE state SET revision = revision + 1")
 
 
-def planned_batch(connection: Connection[Row], batch: Sequence[Item | Found], seen: set[str]) -> list[Planned]:
-    """What to do with each item of a batch, in order; nothing is written yet."""
+def planned_batch(
+    connection: Connection[Row], batch: Sequence[Item | Found], seen: set[str], *, linked: bool = True
+) -> list[Planned]:
+    """What to do with each item of a batch, in order; nothing is written yet.
+
+    Unless `linked`, near-duplicates aren't looked for in the library: that is most of the work.
+    """
     items = [item for item, _ in map(placed, batch)]
     insights = [item for item in items if not isinstance(item, Problem)]
     stored = stored_as(connection, [insight.insight_id for insight in insights])
     holders = holders_of(connection, [content_id(insight.text) for insight in insights])
     # Of those that are there unchanged nobody asks for near-duplicates.
     texts = [item.text for item in insights if item.insight_id not in stored or stored[item.insight_id].insight != item]
-    near = near_to(connection, texts)
+    near = near_to(connection, texts if linked else [])
     return list(plan(items, stored.get, lambda content: holders.get(content, []), seen, near=near))
 
 
@@ -188,24 +193,23 @@ def change(connection: Connection[Row], state: State, pairs: Sequence[tuple[Insi
     leave(connection, [new.insight_id for new in rewritten])
     _drop_passages(connection, state, [new.insight_id for new in rewritten])
     store_passages(connection, state, rewritten)
-    redescribed = [new for old, new in pairs if old.text == new.text and about(old) != about(new)]
-    for new in redescribed:
-        _describe(connection, state, new)
+    _describe(connection, state, [new for old, new in pairs if old.text == new.text and about(old) != about(new)])
 
 
-def _describe(connection: Connection[Row], state: State, insight: Insight) -> None:
-    """Bring the terms of an insight's passages up to date with its details."""
-    more = 0
-    for part in split_passages(insight):
-        found = terms(f"{part.text} {about(insight)}")
-        ((before,),) = connection.execute(
-            "SELECT length FROM passages WHERE passage_id = %s", (part.passage_id,)
-        ).fetchall() or [(0,)]
+def _describe(connection: Connection[Row], state: State, insights: Sequence[Insight]) -> None:
+    """Bring the terms of the insights' passages, cut as they are stored, up to date with their details."""
+    by_id = {insight.insight_id: insight for insight in insights}
+    if not by_id:
+        return
+    sql = 'SELECT passage_id, insight_id, start, "end", length FROM passages WHERE insight_id = ANY(%s::text[])'
+    rows, more = [], 0
+    for passage_id, insight_id, start, end, before in connection.execute(sql, (list(by_id),)).fetchall():
+        insight = by_id[insight_id]
+        found = terms(f"{insight.text[start:end]} {about(insight)}")
         more += counted(found) - before
-        connection.execute(
-            "UPDATE passages SET length = %s, terms = lexemes(%s::text[]) WHERE passage_id = %s",
-            (counted(found), found, part.passage_id),
-        )
+        rows.append((counted(found), found, passage_id))
+    with connection.cursor() as cursor:
+        cursor.executemany("UPDATE passages SET length = %s, terms = lexemes(%s::text[]) WHERE passage_id = %s", rows)
     state.count(terms=more)
 
 

@@ -5,7 +5,7 @@ A place is the file that an insight was read from, by its absolute path; "" stan
 
 from sqlite3 import Connection
 
-from corpus.imports import Held, is_within
+from corpus.imports import Held
 
 
 class Places:
@@ -38,7 +38,7 @@ def vanished(connection: Connection, held: Held) -> tuple[list[tuple[int, int]],
     ids: dict[int, str] = {}
     sql = "SELECT number, path FROM places WHERE path <> '' ORDER BY number"
     for number, path in connection.execute(sql).fetchall():
-        if not any(is_within(path, one) for one in held.scope) or any(is_within(path, one) for one in held.unsure):
+        if not held.covers(path):
             continue
         sql = """SELECT insights.number, insight_id FROM origins JOIN insights ON insights.number = origins.insight
             WHERE place = ? ORDER BY insights.number"""

@@ -87,5 +87,3 @@ class Breaker:
 
     def _become(self, state: State) -> None:
         self._state, self._period = state, self._period + 1
-        if state is State.CLOSED:
-            self._in_a_row = 0

@@ -109,7 +109,7 @@ def change_over(pipeline: Pipeline, config: Config, stopped: Stopped = never, ma
 
 
 def _embed_some(pipeline: Pipeline, name: str, embedder: Embedder, stopped: Stopped) -> int:
-    """Embed what the library lacks now; how many passages lack a vector afterwards: those that were added meanwhile."""
+    """Embed what the library lacks now; how many passages lack a vector afterwards; 0 if stopped."""
     library = pipeline.library
     with suppress(LibraryError):
         library.note_model(embedder.fingerprint, embedder.name)
@@ -125,7 +125,7 @@ def _embed_some(pipeline: Pipeline, name: str, embedder: Embedder, stopped: Stop
         library.put_vectors(embedder.fingerprint, [key for key, _ in part], vectors)
         if sys.platform != "linux":  # where a thread can't step back, half of the time is left to others
             time.sleep(min(1.0, time.monotonic() - began))
-    return len(pipeline.library.missing(embedder.fingerprint))
+    return 0 if stopped() else len(pipeline.library.missing(embedder.fingerprint))
 
 
 def _step_back() -> None:

@@ -86,6 +86,7 @@ class SentenceTransformerEmbedder:
 
 def known_as(name: str) -> str:
     """The name of a model from whatever folder: a path is made absolute."""
+    name = name.removeprefix("local:")
     folder = Path(name).expanduser()
     return str(folder.resolve()) if name not in (*PACKAGES, *TUNED) and folder.is_dir() else name
 

@@ -42,8 +42,10 @@ class Growing:
         if not words:
             return not re.search(r"[^\s\"“‘'(]", whole)
         tail = whole[words[-1].end :]
-        if not tail or (_JOINT.fullmatch(tail) and self._grows(words[:-1], words[-1].text + tail)):
-            return self._grows(words[:-1], words[-1].text + tail)
+        if not tail or _JOINT.fullmatch(tail):
+            grows = self._grows(words[:-1], words[-1].text + tail)
+            if grows or not tail:
+                return grows
         if not self._aligned(words):
             return False
         if not re.search(r"[.!?…]", tail) or self._goes_on(words, tail):
@@ -72,12 +74,10 @@ class Growing:
     def _grows(self, words: list[Word], part: str) -> bool:
         """May a word that begins so follow these?"""
         part = part.casefold()
-        for before, kept in self._aligned(words).items():
-            if any(word.startswith(part) for word in HARMLESS):
-                return True
-            if any(self._plain[at].startswith(part) for at in self._next(before, kept, words)):
-                return True
-        return False
+        ways = self._aligned(words).values()
+        if ways and any(word.startswith(part) for word in HARMLESS):
+            return True
+        return any(self._plain[at].startswith(part) for kept in ways for at in self._next(kept, words))
 
     def _aligned(self, words: list[Word]) -> dict[Places, Places]:
         """Where in the source these words may be from: by the last place (none: words put in before the first) the
@@ -89,7 +89,7 @@ class Growing:
         if key not in self._known:
             found: dict[Places, Places] = {}
             for before, kept in self._aligned(words[:-1]).items():
-                ways = [(*kept, at) for at in self._next(before, kept, words[:-1]) if self._plain[at] == key[-1]]
+                ways = [(*kept, at) for at in self._next(kept, words[:-1]) if self._plain[at] == key[-1]]
                 options = {way[-1:]: way for way in ways}
                 if key[-1] in HARMLESS:
                     options.setdefault(before, kept)
@@ -99,7 +99,7 @@ class Growing:
             self._known[key] = found
         return self._known[key]
 
-    def _next(self, before: Places, kept: Places, words: list[Word]) -> Iterator[int]:
+    def _next(self, kept: Places, words: list[Word]) -> Iterator[int]:
         """The places in the source of a word that may follow."""
         if not kept:
             for at in range(len(self._held)):

@@ -88,7 +88,8 @@ def open_index(
         late = together(_embed(library, embedder, report, workers, after), embedder.dimensions)
         if library.passage_count() >= MANY:
             report("Building the index", 0, 0)
-        return DatabaseIndex(library, embedder.fingerprint, embedder.dimensions, ExactIndex(*late), until)
+        indexed = library.index_vectors(embedder.fingerprint, embedder.dimensions)
+        return DatabaseIndex(library, embedder.fingerprint, indexed, ExactIndex(*late), until)
     # Both before embedding: what another process adds meanwhile belongs to a later state than the one we write down.
     revision, until = library.revision(), library.last_key()
     rows = _rows(library, embedder, until)
@@ -118,7 +119,8 @@ def described(library: Library, embedder: Embedder) -> str:
     """How the saved index searches, and how much of the library came after it; "" if there is none that fits."""
     if isinstance(library, Searching):
         none = ExactIndex(*together([], embedder.dimensions))
-        return DatabaseIndex(library, embedder.fingerprint, embedder.dimensions, none).description
+        indexed = library.has_vector_index(embedder.fingerprint, embedder.dimensions)
+        return DatabaseIndex(library, embedder.fingerprint, indexed, none).description
     until = library.last_key()
     rows = _rows(library, embedder, until)
     known = _known(library, embedder, rows, "", None)

@@ -28,6 +28,9 @@ class Searching(Protocol):
     def index_vectors(self, fingerprint: str, dimensions: int) -> bool:
         """Make the index of a model's vectors if there are enough to need one; whether it is there then."""
 
+    def has_vector_index(self, fingerprint: str, dimensions: int) -> bool:
+        """Whether that index is there."""
+
     def nearest(
         self, fingerprint: str, vector: Vectors, k: int, only: Sequence[int] | None = None
     ) -> list[tuple[int, float]]:
@@ -41,10 +44,10 @@ class DatabaseIndex:
     """Vectors of one model in a library that searches itself, and the few that aren't stored there."""
 
     def __init__(
-        self, library: Searching, fingerprint: str, dimensions: int, unsaved: ExactIndex, until: int = 0
+        self, library: Searching, fingerprint: str, indexed: bool, unsaved: ExactIndex, until: int = 0
     ) -> None:
         self._library, self._fingerprint, self._unsaved, self._until = library, fingerprint, unsaved, until
-        self._indexed = library.index_vectors(fingerprint, dimensions)
+        self._indexed = indexed
 
     def embedded_up_to(self, library: object, fingerprint: str) -> int:
         """The key up to which each passage of this library has a vector of this model, as far as this index knows."""

@@ -240,11 +240,12 @@ class Pipeline:
 
         `diverse`: what is much like a nearer one is set back behind what isn't.
         """
-        filters = resolved(filters, self.library.values)
+        now = self._as_now()
+        filters = resolved(filters, now.library.values)
         if not diverse:
-            return _distinct(self.retrieve(query, PER_INSIGHT * k, filters))[:k]
-        found = _distinct(self.retrieve(query, DEEPER * PER_INSIGHT * k, filters))[: DEEPER * k]
-        return _distinct([found[place] for place in self._as_now()._spread(found)])[:k]
+            return _distinct(now.retrieve(query, PER_INSIGHT * k, filters))[:k]
+        found = _distinct(now.retrieve(query, DEEPER * PER_INSIGHT * k, filters))[: DEEPER * k]
+        return _distinct([found[place] for place in now._spread(found)])[:k]
 
     def check_claim(self, claim: str, k: int = 6, filters: Filter = EVERYTHING) -> list[Stand]:
         """Where each of the k nearest insights stands on a claim. Raises UsageError for one that can't be searched."""

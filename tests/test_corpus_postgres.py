@@ -503,3 +503,17 @@ def test_a_dump_brings_everything_back(
         assert restored.add([make_insight("One more about zeppelins.")]) == Report(new=1)
         assert restored.lexical("zeppelin", 1)
         assert restored.check() == []
+
+
+def test_new_details_leave_the_passages_as_they_were_cut(
+    postgres_address: str, six_insights: list[Insight], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What another version cut, or another library, may be cut otherwise today."""
+    with open_library(postgres_address, create=True) as library:
+        library.add(six_insights)
+        monkeypatch.setattr("corpus.postgres_write.split_passages", None)
+        library.edit("s1", {"author": "Zeppelina Quorn"})
+        ((key, _),) = library.lexical("zeppelina", 3)
+        ((passage, insight),) = library.passages([key]).values()
+        assert (passage.text, insight.author) == (six_insights[0].text, "Zeppelina Quorn")
+        assert library.check() == []
